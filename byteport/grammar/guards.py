@@ -1,0 +1,347 @@
+"""Guards: conditions and budgets that an action must pass. Pure: they check facts and state claims, and never count.
+
+A guard answers from facts that were read a moment ago. What it cannot know denies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import Any, ClassVar
+
+from byteport.errors import NotKnown
+from byteport.grammar.action import Action
+from byteport.grammar.evidence import Evidence
+from byteport.grammar.truth import Condition, truth_of
+from byteport.grammar.verdict import Claim, OnHit, Verdict
+from byteport.model.signal import Mode
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the gate read just before an attempt. `annotations` None means that they could not be read."""
+
+    evidence: Evidence
+    runbook: str
+    incident: str
+    now: datetime
+    mode: Mode
+    annotations: Mapping[str, str] | None = field(default_factory=dict)
+    held: frozenset[str] = frozenset()
+    paused: str = ""
+    silenced: str = ""
+    vetoed_until: datetime | None = None
+    self_keys: frozenset[str] = frozenset()
+    gitops_owner: str = ""
+    storm: str = ""
+    undoing: bool = False
+    live_since: datetime | None = None
+    by_person: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guard:
+    """Base of all guards. `counter` names a shared counter; `option` a page option that may only tighten it."""
+
+    name: str
+    on_hit: OnHit = "escalate"
+    counter: str = ""
+    reads: tuple[str, ...] = ()
+    option: str = ""
+
+    kind: ClassVar[str] = "precondition"
+
+    def check(self, action: Action, facts: Facts) -> Verdict:
+        """Allowed or not, on these facts alone."""
+        return self.allow()
+
+    def narrow(self, action: Action, facts: Facts) -> Action:
+        """The action without the members that this guard forbids."""
+        return action
+
+    def claims(self, action: Action, facts: Facts) -> tuple[Claim, ...]:
+        """What it takes of the shared budgets."""
+        return ()
+
+    def allow(self, reason: str = "") -> Verdict:
+        return Verdict(guard=self.name, kind=self.kind, allowed=True, reason=reason, on_hit=self.on_hit)
+
+    def deny(
+        self, reason: str, *, limit: object = "", current: object = "", frees_at: datetime | None = None
+    ) -> Verdict:
+        return Verdict(
+            guard=self.name, kind=self.kind, allowed=False, reason=reason, limit=str(limit), current=str(current),
+            frees_at=frees_at, on_hit=self.on_hit,
+        )
+
+    def listed(self) -> dict[str, Any]:
+        """As data for `runbooks show`: {name, kind, scope, limit, window_seconds, value}."""
+        return {"name": self.name, "kind": self.kind, "scope": "", "limit": None, "window_seconds": None, "value": ""}
+
+
+def subject_of(action: Action) -> str:
+    return action.subject
+
+
+def scope_of(action: Action) -> str:
+    return action.write_scope
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget(Guard):
+    """At most `limit` on one `scope` in any window of `per`; `per` None is for ever. Amounts of a batch add up."""
+
+    limit: int
+    per: timedelta | None
+    scope: Callable[[Action], str] = attrgetter("subject")
+    scope_name: str = ""
+    by_amount: bool = True
+    per_incident: bool = False
+    kind: ClassVar[str] = "rate_limit"
+
+    def limit_under(self, options: Mapping[str, Any]) -> int:
+        """The page's limit, or a tighter one from its option; a looser one is ignored."""
+        return min(self.limit, int(options.get(self.option, self.limit))) if self.option else self.limit
+
+    def key(self, action: Action, facts: Facts) -> str:
+        counter = self.counter or f"{facts.runbook}.{self.name}"
+        return f"{counter}:{facts.incident if self.per_incident else self.scope(action)}"
+
+    def claims(self, action: Action, facts: Facts) -> tuple[Claim, ...]:
+        return (
+            Claim.window(
+                self.key(action, facts), limit=self.limit_under(facts.options), per=self.per or timedelta(0),
+                amount=action.amount if self.by_amount else 1, up_to=action.divisible and self.by_amount,
+                guard=self.name, kind=self.kind, on_hit=self.on_hit,
+            ),
+        )
+
+    def listed(self) -> dict[str, Any]:
+        window = self.per.total_seconds() if self.per else None
+        return {**super().listed(), "limit": self.limit, "window_seconds": window, "scope": self.scope_name}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CeilingBudget(Budget):
+    """A budget for ever: at most `limit` in all, most often in one incident."""
+
+    per: timedelta | None = None
+    kind: ClassVar[str] = "ceiling"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cooldown(Budget):
+    """One on a scope, and then none for `per`."""
+
+    limit: int = 1
+    by_amount: bool = False
+    kind: ClassVar[str] = "cooldown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lock(Guard):
+    """Held by the incident from the start of acting; the engine takes it with the plan's other locks, all or none."""
+
+    scope: Callable[[Action], str] = attrgetter("subject")
+    scope_name: str = ""
+    on_hit: OnHit = "wait"
+    kind: ClassVar[str] = "lock"
+
+    def key(self, action: Action) -> str:
+        return f"{self.counter or self.name}:{self.scope(action)}"
+
+    def check(self, action: Action, facts: Facts) -> Verdict:
+        key = self.key(action)
+        return self.allow() if key in facts.held else self.deny(f"the lock {key} is not held", limit=1)
+
+    def listed(self) -> dict[str, Any]:
+        return {**super().listed(), "limit": 1, "scope": self.scope_name}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ceiling(Guard):
+    """An action's `field` may not exceed what the evidence allows."""
+
+    field: str
+    at_most: Callable[[Any], float]
+    value: str = ""
+    kind: ClassVar[str] = "ceiling"
+
+    def check(self, action: Action, facts: Facts) -> Verdict:
+        try:
+            limit = self.at_most(facts.evidence)
+        except NotKnown as gap:
+            return self.deny(f"the ceiling cannot be told: {gap}")
+        asked = getattr(action, self.field)
+        if asked > limit:
+            return self.deny(f"{self.field} {asked} is over the ceiling {limit}", limit=limit, current=asked)
+        return self.allow(f"{self.field} {asked} of at most {limit}")
+
+    def listed(self) -> dict[str, Any]:
+        return {**super().listed(), "value": self.value}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requires(Guard):
+    """A condition over the newest evidence must be known to hold."""
+
+    condition: Condition
+    value: str = ""
+    as_kind: str = "precondition"
+
+    @property
+    def kind(self) -> str:  # type: ignore[override]
+        return self.as_kind
+
+    def check(self, action: Action, facts: Facts) -> Verdict:
+        truth = truth_of(self.condition, facts.evidence)
+        if truth.value:
+            return self.allow(truth.because)
+        unknown = truth.value is None
+        return self.deny(truth.because if unknown else f"not so: {truth.because}", limit=self.value)
+
+    def listed(self) -> dict[str, Any]:
+        return {**super().listed(), "value": self.value}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Members(Guard):
+    """Leaves out of a batch the members that `forbidden` names; denies when none is left.
+
+    `forbidden(member, facts)` returns why the member may not be touched, or an empty text.
+    """
+
+    forbidden: Callable[[Any, Facts], str]
+    members: str = "sessions"
+    value: str = ""
+    scope_name: str = ""
+    on_hit: OnHit = "skip"
+    as_kind: str = "allowlist"
+
+    @property
+    def kind(self) -> str:  # type: ignore[override]
+        return self.as_kind
+
+    def _split(self, action: Action, facts: Facts) -> tuple[tuple[Any, ...], tuple[str, ...]]:
+        told = [(member, self._why(member, facts)) for member in getattr(action, self.members)]
+        return tuple(m for m, why in told if not why), tuple(f"{m}: {why}" for m, why in told if why)
+
+    def _why(self, member: Any, facts: Facts) -> str:
+        try:
+            return self.forbidden(member, facts)
+        except NotKnown as gap:
+            return f"cannot be told ({gap})"
+
+    def narrow(self, action: Action, facts: Facts) -> Action:
+        kept, _ = self._split(action, facts)
+        return action.with_(**{self.members: kept})
+
+    def check(self, action: Action, facts: Facts) -> Verdict:
+        kept, left_out = self._split(action, facts)
+        if left_out and not kept:
+            return self.deny("; ".join(left_out[:20]), limit=self.value, current=0)
+        return self.allow(f"left out: {'; '.join(left_out[:20])}" if left_out else "")
+
+    def listed(self) -> dict[str, Any]:
+        return {**super().listed(), "value": self.value, "scope": self.scope_name}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Annotated(Guard):
+    """Shared by the guards that read a target's annotations; unreadable annotations deny."""
+
+    key: str
+    kind: ClassVar[str] = "annotation_gate"
+
+    def value_of(self, facts: Facts) -> set[str] | None:
+        """The comma-separated set under the key; empty when absent, None when it cannot be read."""
+        if facts.annotations is None:
+            return None
+        spellings = [self.key, self.key.replace("auto-remediate", "auto_remediate")]
+        found = [
+            {part.strip() for part in facts.annotations[key].split(",") if part.strip()}
+            for key in dict.fromkeys(spellings) if key in facts.annotations
+        ]
+        return set.intersection(*found) if found else set()
+
+    def listed(self) -> dict[str, Any]:
+        return {**super().listed(), "value": self.key}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkipIf(Annotated):
+    """The target opts out by an annotation."""
+
+    on_hit: OnHit = "end"
+
+    def check(self, action: Action, facts: Facts) -> Verdict:
+        value = self.value_of(facts)
+        if value is None:
+            return self.deny("the target's annotations cannot be read")
+        return self.deny(f"{self.key} is set: the target opted out") if "true" in value else self.allow()
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptIn(Annotated):
+    """The target must have opted in: the annotation holds `word`."""
+
+    word: str = "true"
+    kind: ClassVar[str] = "opt_in"
+
+    def check(self, action: Action, facts: Facts) -> Verdict:
+        value = self.value_of(facts)
+        if value is None:
+            return self.deny("the target's annotations cannot be read")
+        return self.allow() if self.word in value else self.deny(f"not opted in: {self.key} does not hold {self.word!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Allowlist(Guard):
+    """Where `applies`, the subject must stand on the list of the option; an empty list allows nothing."""
+
+    applies: Callable[[Action], bool]
+    kind: ClassVar[str] = "allowlist"
+
+    def check(self, action: Action, facts: Facts) -> Verdict:
+        if not self.applies(action):
+            return self.allow()
+        listed = facts.options.get(self.option) or ()
+        if action.subject in listed:
+            return self.allow()
+        return self.deny(f"{action.subject} is not on the allowlist {self.option}", limit=len(listed))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Never(Guard):
+    """A standing prohibition: a move in a class, or verbs that no writer the page can reach has."""
+
+    move: str = ""
+    in_class: str = ""
+    verbs: tuple[str, ...] = ()
+    value: str = ""
+    kind: ClassVar[str] = "forbidden"
+
+    def check(self, action: Action, facts: Facts) -> Verdict:
+        forbidden = set(self.verbs) & set(action.verbs)
+        return self.deny(f"forbidden: {', '.join(sorted(forbidden))}") if forbidden else self.allow()
+
+    def listed(self) -> dict[str, Any]:
+        return {**super().listed(), "value": self.value or ", ".join(self.verbs), "scope": self.in_class}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing(Guard):
+    """A guard that every page has unwritten (dry run, confidence floor); listed here, enforced by the engine."""
+
+    as_kind: str
+    value: str = ""
+
+    @property
+    def kind(self) -> str:  # type: ignore[override]
+        return self.as_kind
+
+    def listed(self) -> dict[str, Any]:
+        return {**super().listed(), "value": self.value, "scope": "runbook"}

@@ -1,0 +1,106 @@
+"""A plan: a flat, stored tuple of five kinds of step. The cursor is an integer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from byteport.grammar.action import Action, AnyAction
+from byteport.model.base import Value, digest_of
+
+
+class Undo(Value):
+    """What a step owes afterwards: do `action` when check `when` holds, by `by` at the latest, else `otherwise`."""
+
+    action: AnyAction
+    when: str | None = None
+    by: timedelta
+    otherwise: Literal["escalate", "drop"] = "escalate"
+
+
+class Do(Value):
+    """Perform `action` as the page's move `move`, whose guards it passes."""
+
+    step: Literal["do"] = "do"
+    move: str
+    action: AnyAction
+    undo: Undo | None = None
+
+
+class Look(Value):
+    """Probe these fields again: the next evidence round."""
+
+    step: Literal["look"] = "look"
+    fields: tuple[str, ...]
+
+
+class Pause(Value):
+    """Wait; a due date and nothing else."""
+
+    step: Literal["pause"] = "pause"
+    length: timedelta
+
+
+class Await(Value):
+    """Look every `every` until the check has held for `steady`; after `within` do `otherwise`. Unknown keeps waiting."""
+
+    step: Literal["await"] = "await"
+    check: str
+    within: timedelta
+    every: timedelta = timedelta(seconds=10)
+    steady: timedelta = timedelta(0)
+    otherwise: Literal["escalate", "go_on"] = "escalate"
+
+
+class EndIf(Value):
+    """Leave the plan with `end` when the check holds; unknown escalates."""
+
+    step: Literal["end_if"] = "end_if"
+    check: str
+    end: Literal["verify", "partial", "escalate"]
+
+
+class HandOver(Value):
+    """Let another page treat the target, as a child incident."""
+
+    step: Literal["hand_over"] = "hand_over"
+    runbook: str
+    reason: str
+
+
+Step = Do | Look | Pause | Await | EndIf
+AnyStep = Annotated[Step, Field(discriminator="step")]
+End = Literal["verify", "partial", "escalate"]
+
+
+class Plan(Value):
+    """The ordered steps that a class calls for, and how it ends when it has walked them all."""
+
+    steps: tuple[AnyStep, ...] = ()
+    end: End | HandOver = "verify"
+    reason: str = ""
+
+    @property
+    def digest(self) -> str:
+        return digest_of(self.model_dump(mode="json"))
+
+    @property
+    def dos(self) -> Iterator[tuple[int, Do]]:
+        """The mutating steps with their numbers."""
+        return ((n, step) for n, step in enumerate(self.steps) if isinstance(step, Do))
+
+    @property
+    def actions(self) -> Iterator[Action]:
+        """Every action that this plan may perform, undos included."""
+        for _, step in self.dos:
+            yield step.action
+            if step.undo is not None:
+                yield step.undo.action
+
+
+def until(check: str, *dos: Do, look: tuple[str, ...]) -> tuple[Step, ...]:
+    """Do one after the other, look after each, and go to verification as soon as `check` holds."""
+    return tuple(step for do in dos for step in (do, Look(fields=look), EndIf(check=check, end="verify")))

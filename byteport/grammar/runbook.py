@@ -1,0 +1,197 @@
+"""A runbook is a value: what to look at, how to read it, what to do about it, and how to know that it helped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from typing import Any
+
+from byteport.errors import BadRunbook
+from byteport.grammar.action import Action
+from byteport.grammar.diagnosis import Diagnosis, Disposition
+from byteport.grammar.evidence import Evidence, fields_of
+from byteport.grammar.guards import Guard
+from byteport.grammar.plan import Do, Plan, Undo
+from byteport.grammar.truth import Condition
+from byteport.model.base import digest_of
+from byteport.model.signal import Severity
+from byteport.model.target import TargetKind
+
+CONFIDENCE_FLOOR = 70
+CLASS_WITHOUT_CONSTANT = 75
+
+
+@dataclass(frozen=True)
+class OnSignal:
+    """A signal that the page claims, with the words of its threshold."""
+
+    name: str
+    threshold: str = ""
+    severity: Severity = Severity.CRITICAL
+
+
+@dataclass(frozen=True)
+class Option:
+    """A setting of the page. One that a guard names as its `option` may only tighten."""
+
+    name: str
+    default: Any
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Move:
+    """What a page may ever do, named once: an action under its guards. Called, it makes a step of a plan."""
+
+    name: str
+    action: type[Action]
+    guards: tuple[Guard, ...]
+    undo: type[Action] | None = None
+
+    def __call__(self, *, undo: Undo | None = None, **fields: Any) -> Do:
+        return Do(move=self.name, action=self.action(**fields), undo=undo)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One line of the ordered classifier. `confidence` as a fraction; `says` adds figures to the reason."""
+
+    name: str
+    confidence: float
+    disposition: Disposition
+    when: Condition
+    then: Callable[[Any], Plan]
+    supported_by: tuple[str, ...] = ()
+    says: Callable[[Any], str] | None = None
+
+    @property
+    def hundredths(self) -> int:
+        return round(self.confidence * 100)
+
+
+@dataclass(frozen=True)
+class Otherwise:
+    """The catch-all: tried last, chosen only when no other rule holds."""
+
+    name: str = "unknown"
+    confidence: float | None = None
+    disposition: Disposition = "escalate"
+    then: Callable[[Any], Plan] | None = None
+
+    @property
+    def hundredths(self) -> int | None:
+        return None if self.confidence is None else round(self.confidence * 100)
+
+
+@dataclass(frozen=True)
+class Check:
+    """Decides with others whether the target is well. `passes` returns None where its source is not configured.
+
+    First looked at `after` the last write, then every `every` until `within`; it must have held for `steady`.
+    `needs` are the fields that are looked at again.
+    """
+
+    name: str
+    passes: Condition
+    needs: tuple[str, ...]
+    after: timedelta = timedelta(0)
+    within: timedelta = timedelta(0)
+    every: timedelta = timedelta(seconds=15)
+    steady: timedelta = timedelta(0)
+
+    @property
+    def deadline(self) -> timedelta:
+        return max(self.after, self.within)
+
+
+@dataclass(frozen=True)
+class Escalation:
+    """Who is told, and how often. `per` are the names that identify one escalation."""
+
+    channels: tuple[str, ...]
+    once_per: timedelta
+    per: tuple[str, ...] = ("target",)
+    on_duplicate: str = "comment"
+    content: tuple[str, ...] = ()
+    summary: Callable[[Any], str] | None = None
+    manual: Callable[[Any], tuple[str, ...]] | None = None
+    bundle: Callable[[Any], Mapping[str, Any]] | None = None
+    fix: Callable[[Any], str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runbook:
+    """One page. Raises BadRunbook when it contradicts itself; see `byteport.grammar.reading` for how it is read."""
+
+    name: str
+    title: str
+    category: str
+    summary: str
+    signals: tuple[OnSignal, ...]
+    target: TargetKind
+    target_key: str
+    evidence: type[Evidence]
+    moves: tuple[Move, ...]
+    rules: tuple[Rule, ...]
+    otherwise: Otherwise = field(default_factory=Otherwise)
+    checks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    guards: tuple[Guard, ...] = ()
+    never: tuple[Guard, ...] = ()
+    verify: tuple[Check, ...]
+    escalate: Escalation
+    permissions: Mapping[str, tuple[str, ...]]
+    options: tuple[Option, ...] = ()
+    maturity: str = "stable"
+    cooldown: timedelta = timedelta(minutes=10)
+    confidence_floor: int = CONFIDENCE_FLOOR
+    proven_on: tuple[str, ...] = ()
+    critical: Condition | None = None
+    manual: str = ""
+
+    def __post_init__(self) -> None:
+        from byteport.grammar.reading import contradictions  # noqa: PLC0415  (reading needs the finished class)
+
+        for where, expected in contradictions(self):
+            raise BadRunbook(f"{self.name}.{where}", expected)
+
+    @cached_property
+    def by_move(self) -> dict[str, Move]:
+        return {move.name: move for move in self.moves}
+
+    @cached_property
+    def digest(self) -> str:
+        """Changes when anything changes that a stored plan or evidence depends on."""
+        from byteport.grammar.reading import shape  # noqa: PLC0415
+
+        return digest_of(shape(self))[:16]
+
+    def guards_of(self, move: str) -> tuple[Guard, ...]:
+        """The page's guards, its prohibitions, then the move's own; raises BadRunbook for an unknown move."""
+        if move not in self.by_move:
+            raise BadRunbook(f"{self.name}.moves", f"{move!r} is not a move of this page")
+        return (*self.never_for(move), *self.guards, *self.by_move[move].guards)
+
+    def never_for(self, move: str) -> tuple[Guard, ...]:
+        return tuple(guard for guard in self.never if getattr(guard, "move", "") in ("", move))
+
+    def groups(self, names: tuple[str, ...] | None = None) -> dict[str, tuple[str, ...]]:
+        """Fields by the connection that their probes share; one group is one task."""
+        grouped: dict[str, tuple[str, ...]] = {}
+        for name, spec in fields_of(self.evidence).items():
+            if names is None or name in names:
+                grouped[spec.probe.over] = (*grouped.get(spec.probe.over, ()), name)
+        return grouped
+
+    def diagnose(self, evidence: Evidence) -> Diagnosis:
+        """Classify; pure. See `byteport.grammar.reading.diagnose`."""
+        from byteport.grammar.reading import diagnose  # noqa: PLC0415
+
+        return diagnose(self, evidence)
+
+    def plan(self, diagnosis: Diagnosis, evidence: Evidence) -> Plan:
+        """The plan of the diagnosed class; pure. Raises NotKnown, or BadRunbook for a step that may not be."""
+        from byteport.grammar.reading import plan  # noqa: PLC0415
+
+        return plan(self, diagnosis, evidence)

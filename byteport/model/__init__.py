@@ -1,0 +1,1 @@
+"""Values and nothing else: pydantic and the standard library."""

@@ -1,0 +1,1 @@
+"""What the world can tell us, in our words; one file per field."""
