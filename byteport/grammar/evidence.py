@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter
 
@@ -15,6 +15,8 @@ from byteport.model.base import Value
 from byteport.model.target import Target
 from byteport.model.units import seconds
 from byteport.ports import Readers
+
+T = TypeVar("T")
 
 FailureKind = Literal["timeout", "denied", "unreachable", "malformed", "bug"]
 
@@ -30,7 +32,7 @@ class Failure(Value):
 
 
 @dataclass(frozen=True)
-class Probe[T]:
+class Probe(Generic[T]):
     """One read-only question to a target. Probes `over` the same connection travel as one group."""
 
     name: str
@@ -43,7 +45,7 @@ class Probe[T]:
         return self.ask(target, readers)
 
 
-def probe[T](over: str, timeout: timedelta = seconds(10)) -> Callable[[Callable[[Target, Readers], T]], Probe[T]]:
+def probe(over: str, timeout: timedelta = seconds(10)) -> Callable[[Callable[[Target, Readers], T]], Probe[T]]:
     """Make a probe of a function; its name and first docstring line are what people see."""
 
     def named(ask: Callable[[Target, Readers], T]) -> Probe[T]:
@@ -84,7 +86,7 @@ class Fact:
         return evidence.facts[self.name]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """Facts as they were taken. Pages subclass it: annotated fields, and methods that read one field each.
 

@@ -73,8 +73,14 @@ class Guard:
         self, reason: str, *, limit: object = "", current: object = "", frees_at: datetime | None = None
     ) -> Verdict:
         return Verdict(
-            guard=self.name, kind=self.kind, allowed=False, reason=reason, limit=str(limit), current=str(current),
-            frees_at=frees_at, on_hit=self.on_hit,
+            guard=self.name,
+            kind=self.kind,
+            allowed=False,
+            reason=reason,
+            limit=str(limit),
+            current=str(current),
+            frees_at=frees_at,
+            on_hit=self.on_hit,
         )
 
     def listed(self) -> dict[str, Any]:
@@ -113,9 +119,14 @@ class Budget(Guard):
     def claims(self, action: Action, facts: Facts) -> tuple[Claim, ...]:
         return (
             Claim.window(
-                self.key(action, facts), limit=self.limit_under(facts.options), per=self.per or timedelta(0),
-                amount=action.amount if self.by_amount else 1, up_to=action.divisible and self.by_amount,
-                guard=self.name, kind=self.kind, on_hit=self.on_hit,
+                self.key(action, facts),
+                limit=self.limit_under(facts.options),
+                per=self.per or timedelta(0),
+                amount=action.amount if self.by_amount else 1,
+                up_to=action.divisible and self.by_amount,
+                guard=self.name,
+                kind=self.kind,
+                on_hit=self.on_hit,
             ),
         )
 
@@ -250,7 +261,7 @@ class Members(Guard):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Annotated(Guard):
+class OnAnnotation(Guard):
     """Shared by the guards that read a target's annotations; unreadable annotations deny."""
 
     key: str
@@ -263,7 +274,8 @@ class Annotated(Guard):
         spellings = [self.key, self.key.replace("auto-remediate", "auto_remediate")]
         found = [
             {part.strip() for part in facts.annotations[key].split(",") if part.strip()}
-            for key in dict.fromkeys(spellings) if key in facts.annotations
+            for key in dict.fromkeys(spellings)
+            if key in facts.annotations
         ]
         return set.intersection(*found) if found else set()
 
@@ -272,7 +284,7 @@ class Annotated(Guard):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SkipIf(Annotated):
+class SkipIf(OnAnnotation):
     """The target opts out by an annotation."""
 
     on_hit: OnHit = "end"
@@ -285,7 +297,7 @@ class SkipIf(Annotated):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptIn(Annotated):
+class OptIn(OnAnnotation):
     """The target must have opted in: the annotation holds `word`."""
 
     word: str = "true"
@@ -295,7 +307,9 @@ class OptIn(Annotated):
         value = self.value_of(facts)
         if value is None:
             return self.deny("the target's annotations cannot be read")
-        return self.allow() if self.word in value else self.deny(f"not opted in: {self.key} does not hold {self.word!r}")
+        return (
+            self.allow() if self.word in value else self.deny(f"not opted in: {self.key} does not hold {self.word!r}")
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,8 +70,12 @@ def diagnose(page: Runbook, evidence: Evidence) -> Diagnosis:
         seen = evidence.watched()
         truth = truth_of(rule.when, seen)
         line = Considered(
-            name=rule.name, held=truth.value, because=_worded(rule, truth, evidence),
-            confidence=rule.hundredths, reads=tuple(sorted(seen.reads)), missing=truth.missing,
+            name=rule.name,
+            held=truth.value,
+            because=_worded(rule, truth, evidence),
+            confidence=rule.hundredths,
+            reads=tuple(sorted(seen.reads)),
+            missing=truth.missing,
         )
         considered.append(line)
         if winner is None and blocker is None:
@@ -82,7 +86,11 @@ def diagnose(page: Runbook, evidence: Evidence) -> Diagnosis:
     told = tuple(considered)
     if blocker is not None:
         return Diagnosis(
-            name="inconclusive", disposition="escalate", confidence=0, considered=told, reads=blocker.reads,
+            name="inconclusive",
+            disposition="escalate",
+            confidence=0,
+            considered=told,
+            reads=blocker.reads,
             because=f"{blocker.name} cannot be told: {', '.join(dict.fromkeys(blocker.missing))} ({blocker.because})",
         )
     if winner is None:
@@ -90,8 +98,13 @@ def diagnose(page: Runbook, evidence: Evidence) -> Diagnosis:
     line = next(entry for entry in told if entry.name == winner.name)
     lost, confidence = _deducted(winner, line, evidence)
     return Diagnosis(
-        name=winner.name, disposition=winner.disposition, confidence=confidence, because=line.because,
-        considered=told, deductions=lost, reads=line.reads,
+        name=winner.name,
+        disposition=winner.disposition,
+        confidence=confidence,
+        because=line.because,
+        considered=told,
+        deductions=lost,
+        reads=line.reads,
     )
 
 
@@ -104,8 +117,11 @@ def _worded(rule: Rule, truth: Truth, evidence: Evidence) -> str:
 def _otherwise(rule: Otherwise, considered: tuple[Considered, ...]) -> Diagnosis:
     last = Considered(name=rule.name, held=True, because="no other class holds", confidence=rule.hundredths)
     return Diagnosis(
-        name=rule.name, disposition=rule.disposition, confidence=rule.hundredths or 0,
-        because="no other class holds", considered=(*considered, last),
+        name=rule.name,
+        disposition=rule.disposition,
+        confidence=rule.hundredths or 0,
+        because="no other class holds",
+        considered=(*considered, last),
     )
 
 
@@ -119,7 +135,8 @@ def _deducted(rule: Rule, line: Considered, evidence: Evidence) -> tuple[tuple[s
 def plan(page: Runbook, diagnosis: Diagnosis, evidence: Evidence) -> Plan:
     """The frozen steps of the class. Raises NotKnown where the plan asks what no probe told, BadRunbook where
     a step is not a move of the page or the class's disposition does not allow it."""
-    rule = next((rule for rule in (*page.rules, page.otherwise) if rule.name == diagnosis.name), None)
+    rules: list[Rule | Otherwise] = [*page.rules, page.otherwise]
+    rule = next((rule for rule in rules if rule.name == diagnosis.name), None)
     if rule is None or rule.then is None:
         return Plan(end="escalate", reason=diagnosis.because)
     made = rule.then(evidence.watched())
@@ -165,7 +182,9 @@ def shape(page: Runbook) -> dict[str, Any]:
     """What a stored plan or evidence depends on; its digest is the page's identity."""
     return {
         "listing": listing(page),
-        "fields": {name: [spec.probe.name, spec.adapter.json_schema()] for name, spec in fields_of(page.evidence).items()},
+        "fields": {
+            name: [spec.probe.name, spec.adapter.json_schema()] for name, spec in fields_of(page.evidence).items()
+        },
         "moves": {move.name: [move.action.kind(), move.action.schema_version] for move in page.moves},
         "checks": {name: list(needs) for name, needs in page.checks.items()},
     }
@@ -174,14 +193,29 @@ def shape(page: Runbook) -> dict[str, Any]:
 def listing(page: Runbook) -> dict[str, Any]:
     """`byteport runbooks show SLUG --json`, read off the page without evidence (the mode is the caller's to add)."""
     standing = [
-        {"name": "dry_run", "kind": "dry_run", "scope": "runbook", "limit": None, "window_seconds": None,
-         "value": "BYTEPORT_RUNBOOK_DRY_RUN or --dry-run"},
-        {"name": "confidence_floor", "kind": "precondition", "scope": "per incident", "limit": None,
-         "window_seconds": None, "value": page.confidence_floor / 100},
+        {
+            "name": "dry_run",
+            "kind": "dry_run",
+            "scope": "runbook",
+            "limit": None,
+            "window_seconds": None,
+            "value": "BYTEPORT_RUNBOOK_DRY_RUN or --dry-run",
+        },
+        {
+            "name": "confidence_floor",
+            "kind": "precondition",
+            "scope": "per incident",
+            "limit": None,
+            "window_seconds": None,
+            "value": page.confidence_floor / 100,
+        },
     ]
-    rules = [*page.rules, page.otherwise]
+    rules: list[Rule | Otherwise] = [*page.rules, page.otherwise]
     return {
-        "slug": page.name, "title": page.title, "category": page.category, "maturity": page.maturity,
+        "slug": page.name,
+        "title": page.title,
+        "category": page.category,
+        "maturity": page.maturity,
         "summary": page.summary,
         "signals": [{"name": s.name, "threshold": s.threshold, "severity": str(s.severity)} for s in page.signals],
         "target": {"kind": str(page.target), "key": page.target_key},
@@ -194,7 +228,8 @@ def listing(page: Runbook) -> dict[str, Any]:
         "escalation": {
             "channels": list(page.escalate.channels),
             "dedup": {
-                "window_seconds": page.escalate.once_per.total_seconds(), "key": list(page.escalate.per),
+                "window_seconds": page.escalate.once_per.total_seconds(),
+                "key": list(page.escalate.per),
                 "on_duplicate": page.escalate.on_duplicate,
             },
         },

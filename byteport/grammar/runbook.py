@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from byteport.errors import BadRunbook
+from byteport.grammar import reading
 from byteport.grammar.action import Action
 from byteport.grammar.diagnosis import Diagnosis, Disposition
 from byteport.grammar.evidence import Evidence, fields_of
@@ -151,9 +152,7 @@ class Runbook:
     manual: str = ""
 
     def __post_init__(self) -> None:
-        from byteport.grammar.reading import contradictions  # noqa: PLC0415  (reading needs the finished class)
-
-        for where, expected in contradictions(self):
+        for where, expected in reading.contradictions(self):
             raise BadRunbook(f"{self.name}.{where}", expected)
 
     @cached_property
@@ -163,9 +162,7 @@ class Runbook:
     @cached_property
     def digest(self) -> str:
         """Changes when anything changes that a stored plan or evidence depends on."""
-        from byteport.grammar.reading import shape  # noqa: PLC0415
-
-        return digest_of(shape(self))[:16]
+        return digest_of(reading.shape(self))[:16]
 
     def guards_of(self, move: str) -> tuple[Guard, ...]:
         """The page's guards, its prohibitions, then the move's own; raises BadRunbook for an unknown move."""
@@ -186,12 +183,8 @@ class Runbook:
 
     def diagnose(self, evidence: Evidence) -> Diagnosis:
         """Classify; pure. See `byteport.grammar.reading.diagnose`."""
-        from byteport.grammar.reading import diagnose  # noqa: PLC0415
-
-        return diagnose(self, evidence)
+        return reading.diagnose(self, evidence)
 
     def plan(self, diagnosis: Diagnosis, evidence: Evidence) -> Plan:
         """The plan of the diagnosed class; pure. Raises NotKnown, or BadRunbook for a step that may not be."""
-        from byteport.grammar.reading import plan  # noqa: PLC0415
-
-        return plan(self, diagnosis, evidence)
+        return reading.plan(self, diagnosis, evidence)

@@ -12,7 +12,7 @@ from typing import Any
 
 from byteport.errors import NotKnown
 
-type Condition = Callable[[Any], bool | None]
+Condition = Callable[[Any], bool | None]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ class Compound:
     """A combination of conditions; called like one, it raises NotKnown where it is unknown."""
 
     def truth(self, evidence: Any) -> Truth:
-        raise TypeError(f"{type(self).__name__} does not say its truth")  # pragma: no branch
+        """Evaluate the parts; only ever called on one of the combinations below."""
+        raise TypeError(f"{type(self).__name__} does not say its truth")
 
     def __call__(self, evidence: Any) -> bool:
         truth = self.truth(evidence)

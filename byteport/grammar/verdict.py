@@ -47,12 +47,26 @@ class Claim(Value):
 
     @classmethod
     def window(
-        cls, key: str, *, limit: int, per: timedelta, guard: str, amount: int = 1, up_to: bool = False,
-        kind: str = "rate_limit", on_hit: OnHit = "escalate",
+        cls,
+        key: str,
+        *,
+        limit: int,
+        per: timedelta,
+        guard: str,
+        amount: int = 1,
+        up_to: bool = False,
+        kind: str = "rate_limit",
+        on_hit: OnHit = "escalate",
     ) -> Self:
         return cls(
-            key=key, limit=limit, window_seconds=per.total_seconds(), amount=amount, up_to=up_to,
-            guard=guard, kind=kind, on_hit=on_hit,
+            key=key,
+            limit=limit,
+            window_seconds=per.total_seconds(),
+            amount=amount,
+            up_to=up_to,
+            guard=guard,
+            kind=kind,
+            on_hit=on_hit,
         )
 
 
@@ -81,9 +95,16 @@ class Grant(Value):
         """The verdict of the claim that refused; only where nothing was granted."""
         claim = self.refused_by
         if claim is None:
-            return Verdict(guard="budgets", kind="rate_limit", allowed=False, reason="the budgets store did not grant it")
+            return Verdict(
+                guard="budgets", kind="rate_limit", allowed=False, reason="the budgets store did not grant it"
+            )
         return Verdict(
-            guard=claim.guard, kind=claim.kind, allowed=False, limit=str(claim.limit), current=str(self.used),
-            frees_at=self.frees_at, on_hit=claim.on_hit,
+            guard=claim.guard,
+            kind=claim.kind,
+            allowed=False,
+            limit=str(claim.limit),
+            current=str(self.used),
+            frees_at=self.frees_at,
+            on_hit=claim.on_hit,
             reason=f"{self.used} of {claim.limit} used on {claim.key}",
         )

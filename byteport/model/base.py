@@ -19,7 +19,7 @@ class Value(BaseModel):
         return type(self).model_validate({**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
 
 
-type Json = dict[str, Any]
+Json = dict[str, Any]
 
 
 def canonical(value: object) -> bytes:

@@ -1,0 +1,32 @@
+"""What BytePort asks of the outside: readers look, writers change. Adapters promise what stands here; what raises says so.
+
+Probes are given `Readers`, which cannot write by type. Only the gate holds `Writers`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from byteport.ports_database import Database, DatabaseSessions, Deploys, Pooler, PoolerSettings, Rollouts
+
+
+class Readers(Protocol):
+    """Read-only ports. A source that is not configured answers None from its methods; it does not raise."""
+
+    @property
+    def database(self) -> Database: ...
+    @property
+    def pooler(self) -> Pooler: ...
+    @property
+    def deploys(self) -> Deploys: ...
+
+
+class Writers(Protocol):
+    """The mutating ports; each raises Transient or Permanent and is bounded by its action's time-out."""
+
+    @property
+    def sessions(self) -> DatabaseSessions: ...
+    @property
+    def pooler(self) -> PoolerSettings: ...
+    @property
+    def rollouts(self) -> Rollouts: ...

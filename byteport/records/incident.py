@@ -1,0 +1,117 @@
+"""An incident: one runbook's work on one target."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import AwareDatetime
+
+from byteport.grammar.diagnosis import Diagnosis
+from byteport.grammar.plan import Plan
+from byteport.model.base import Value
+from byteport.model.signal import Mode, Signal
+
+
+class Phase(StrEnum):
+    """The engine's next move."""
+
+    OPEN = "open"
+    PROBE = "probe"
+    CLASSIFY = "classify"
+    PLAN = "plan"
+    ACT = "act"
+    VERIFY = "verify"
+    ESCALATE = "escalate"
+    WRITE_UP = "write_up"
+    CLOSED = "closed"
+
+
+Ending = Literal[
+    "", "resolved", "partially_resolved", "recovered", "rehearsed", "suppressed", "handed_over", "cancelled", "closed"
+]
+
+PEOPLE_SAY: dict[Phase, str] = {
+    Phase.OPEN: "received",
+    Phase.PROBE: "diagnosing",
+    Phase.CLASSIFY: "diagnosing",
+    Phase.PLAN: "planned",
+    Phase.ACT: "remediating",
+    Phase.VERIFY: "verifying",
+    Phase.ESCALATE: "escalated",
+    Phase.WRITE_UP: "closing",
+}
+
+
+class CheckResult(Value):
+    """A verification check as last looked at: `passed` None is unknown, `measured` False not configured."""
+
+    name: str
+    passed: bool | None = None
+    measured: bool = True
+    because: str = ""
+    since: AwareDatetime | None = None
+
+
+class Incident(Value):
+    """`due_at` is every wait, retry and back-off; `cursor` the next step of the frozen plan, `attempt` tries of it.
+
+    `purpose` says what the open evidence round is for; `escalated_at` that people were told; `ending` how it closed;
+    `driver` names the one process that may move it (empty: the fleet).
+    """
+
+    id: str
+    runbook: str
+    page: str
+    signal: Signal
+    phase: Phase = Phase.OPEN
+    mode: Mode
+    due_at: AwareDatetime
+    opened_at: AwareDatetime
+    round: int = 0
+    pending: int = 0
+    diagnosis: Diagnosis | None = None
+    plan: Plan | None = None
+    cursor: int = 0
+    attempt: int = 0
+    version: int = 0
+    reason: str = ""
+    ending: Ending = ""
+    person: str = ""
+    driver: str = ""
+    parent: str = ""
+    locked: bool = False
+    relooked: bool = False
+    blocked_by_guard: bool = False
+    undone: bool = False
+    waiting_since: AwareDatetime | None = None
+    steady_since: AwareDatetime | None = None
+    acted_at: AwareDatetime | None = None
+    verifying_since: AwareDatetime | None = None
+    checks: tuple[CheckResult, ...] = ()
+    escalated_at: AwareDatetime | None = None
+    closed_at: AwareDatetime | None = None
+    last_signal_at: AwareDatetime | None = None
+    clear_since: AwareDatetime | None = None
+    signals_seen: int = 1
+    severity_told: str = ""
+
+    @property
+    def word(self) -> str:
+        """What people see."""
+        if self.phase is Phase.CLOSED:
+            return self.ending or "closed"
+        if self.phase is Phase.PLAN and self.mode is Mode.APPROVE and self.plan is not None:
+            return "awaiting_approval"
+        if self.phase is Phase.WRITE_UP and self.ending:
+            return self.ending
+        return PEOPLE_SAY[self.phase]
+
+    def due_in(self, delay: timedelta, now: AwareDatetime) -> Incident:
+        """The same incident, due `delay` after the ledger's `now`."""
+        return self.model_copy(update={"due_at": now + delay})
+
+    def to(self, phase: Phase, **changes: object) -> Incident:
+        """The next phase, due at once unless a `due_at` is among the changes; tries of the step start anew."""
+        return self.model_copy(update={"phase": phase, "attempt": 0, **changes})

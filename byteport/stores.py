@@ -1,0 +1,298 @@
+"""BytePort's own stores: what is atomic, what raises, and whose clock counts.
+
+`Ledger` is the truth (PostgreSQL, its clock). `Budgets` grants quickly (Redis, its clock). `Wakeups` rings doorbells.
+Every method of `Ledger` and `Budgets` raises Unavailable when its store cannot be reached; nothing then is granted,
+begun or moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from typing import Protocol
+
+from byteport.grammar.action import Effect
+from byteport.grammar.verdict import Claim, Count, Grant
+from byteport.model.base import Json, Value
+from byteport.model.signal import Mode, Severity, Signal
+from byteport.model.target import Target
+from byteport.records.change import Change, Lease, LockConflict, LockWanted
+from byteport.records.delivery import Delivery, Postmortem, Receipt
+from byteport.records.event import Event, StoredEvent
+from byteport.records.evidence import Answer, GroupLease, Looked, StoredAnswer
+from byteport.records.incident import Incident, Phase
+from byteport.records.intent import Intent, NewIntent, Obligation
+from byteport.records.outcome import Done, Failed, Refused
+from byteport.records.standing import GuardRow, HeldLock, PauseRow, Promotion, Standing
+
+
+class Admission(Value):
+    """What became of a signal: the incident that it opened or was absorbed by."""
+
+    incident: str
+    absorbed: bool
+    duplicate: bool = False
+
+
+class Opening(Value):
+    """What intake has decided for a signal, for the ledger to carry out in one transaction."""
+
+    signal: Signal
+    runbook: str
+    page: str
+    mode: Mode
+    person: str = ""
+    driver: str = ""
+    driver_for: timedelta = timedelta(0)
+    parent: str = ""
+    critical: bool = False
+
+
+class Spend(Value):
+    """A spend as the ledger has it, to rebuild the budgets store from. `age_seconds` on the ledger's clock."""
+
+    claim_key: str
+    intent: str
+    amount: int
+    age_seconds: float
+    window_seconds: float
+
+
+class Due(Value):
+    """An incident that the sweeper found due, with the phase that says which task to ring."""
+
+    incident: str
+    phase: Phase
+
+
+class Listing(Value):
+    """One line of `incidents list`."""
+
+    id: str
+    runbook: str
+    target: str
+    word: str
+    classification: str
+    confidence: int | None
+    mode: Mode
+    severity: Severity
+    opened_at: str
+    closed_at: str | None
+    reason: str
+    signals: int
+
+
+class Ledger(Protocol):
+    """The truth. Transitions are compare-and-set on the claim's token and the version; the journal line commits with
+    what it tells. All times are the ledger's own."""
+
+    # -- signals -----------------------------------------------------------------------------------------------------
+    def admit(self, opening: Opening) -> Admission:
+        """Store the signal, then absorb it into the open incident of (runbook, target key) or open a new one: one
+        transaction. The same (source, event_id) twice is a duplicate and changes nothing. A higher severity, or a
+        signal on an escalated incident, makes that incident due at once. Clears `clear_since`."""
+        ...
+
+    def condition_cleared(self, runbook: str, target_key: str) -> None:
+        """The source looked and the condition is gone: date it on the open incident (`clear_since`), if any, once."""
+        ...
+
+    def see_target(self, target: Target) -> None:
+        """Note a known target in the inventory, with the time. Unseen for 24 h does not count."""
+        ...
+
+    # -- moves -------------------------------------------------------------------------------------------------------
+    def claim(self, incident_id: str, pages: Sequence[str], driver: str = "") -> tuple[Incident, Lease] | None:
+        """Take a due, unleased incident whose page is among `pages` for 40 s (SKIP LOCKED). None: not due, closed,
+        another worker's, or driven by another process. Counts claims without a save: at the fifth, raises Permanent
+        after granting (see `claimed_in_vain`)."""
+        ...
+
+    def save(self, change: Change, lease: Lease) -> Incident:
+        """Commit the move: incident (version + 1), events, a new round with its groups, messages as deliveries (with
+        their dedup), postmortem, lock release, child incident; ends the lease and clears `woken_at`. Raises Stale
+        when the token or version is not the one that was read, Permanent for CLOSED over an unsettled intent or undo."""
+        ...
+
+    def renew(self, lease: Lease) -> Lease:
+        """Another 40 s for the holder of the token, and its locks another term; raises Stale."""
+        ...
+
+    def wake_due(self, limit: int = 500, again_after: timedelta = timedelta(seconds=10)) -> list[Due]:
+        """Due and unleased incidents, stamped `woken_at` so that the same one is woken at most every `again_after`.
+        Includes incidents with probe groups to send again. One statement."""
+        ...
+
+    def incident(self, incident_id: str) -> Incident | None: ...
+    def orphans(self, pages: Sequence[str], after: timedelta = timedelta(seconds=60)) -> list[str]:
+        """Due incidents that nobody with their page has claimed for `after`; their page is not among `pages`."""
+        ...
+
+    def adopt(self, incident_id: str, page: str, *, diagnose_anew: bool, reason: str) -> None:
+        """Give an orphan the page at hand: back to OPEN when no intent exists (`diagnose_anew`), else to ESCALATE."""
+        ...
+
+    def intents_of(self, incident_id: str) -> list[Intent]: ...
+
+    # -- evidence ----------------------------------------------------------------------------------------------------
+    def groups_to_send(self, incident_id: str) -> list[tuple[int, str]]:
+        """Groups of the open round never sent, not taken within 15 s of sending, or lapsed; stamps them as sent in the
+        same statement. At most three sendings each. Empty once the incident has left the round."""
+        ...
+
+    def take_group(self, incident_id: str, round_: int, group: str) -> GroupLease | None:
+        """Take a group for its lease; None when it is answered, held by another, or its round is over."""
+        ...
+
+    def store_answers(self, group: GroupLease, answers: Sequence[Answer]) -> Looked:
+        """Insert the answers once and count the incident's `pending` down in the same transaction; whoever brings it
+        to zero makes the incident due at once. A stale token or an older round is stored and moves nothing."""
+        ...
+
+    def answers(self, incident_id: str) -> list[StoredAnswer]:
+        """All rounds, oldest first."""
+        ...
+
+    # -- the gate ----------------------------------------------------------------------------------------------------
+    def standing(self, incident_id: str, runbook: str, target: Target) -> Standing:
+        """Everything the gate asks of the ledger before an attempt, in one statement."""
+        ...
+
+    def find_intent(self, key: str) -> Intent | None: ...
+
+    def open_intent(self, new: NewIntent, lease: Lease) -> Intent:
+        """The last word: under advisory locks on the claim keys in sorted order, insert the spends, recount windows,
+        and insert the intent with its undo obligation (void until begun) and its event. Raises Overspent on an overrun
+        or an outdated epoch (nothing is left behind), Stale where the lease has passed on."""
+        ...
+
+    def begin_attempt(self, intent: Intent, lease: Lease, timeout: timedelta, runbook: str) -> Intent:
+        """One statement: the token is current, the lease outlives `timeout`, and nothing is paused; attempts + 1, and
+        the incident's `acted_at` where it had none. Raises Stale or Paused."""
+        ...
+
+    def mark_answered(self, intent: Intent, effect: Effect) -> Intent:
+        """The target replied; kept even when the lease has passed on."""
+        ...
+
+    def settle(self, intent: Intent, outcome: Done | Failed | Refused, *, refund: bool = False) -> Intent:
+        """Write the outcome once (a settled intent keeps its first); `refund` marks its spends as given back."""
+        ...
+
+    def owed(self, incident_id: str) -> list[Obligation]:
+        """Obligations that are owed and no longer void, newest step first."""
+        ...
+
+    def settle_obligation(self, obligation_id: str, state: str, why: str) -> None: ...
+
+    def take_locks(self, lease: Lease, wanted: Sequence[LockWanted]) -> LockConflict | None:
+        """All or none, held by the incident until released or 15 min without a renewal; None when granted."""
+        ...
+
+    def begin_rebuild(self) -> AbstractContextManager[tuple[int, list[Spend]]]:
+        """A new epoch and every spend that still counts, for `Budgets.rebuild`; held under an advisory lock while the
+        context lasts, so that no intent opens meanwhile."""
+        ...
+
+    # -- people ------------------------------------------------------------------------------------------------------
+    def deliveries_due(self, limit: int = 20) -> list[Delivery]:
+        """Take due deliveries for 60 s each (SKIP LOCKED); `tries` counts up."""
+        ...
+
+    def delivered(self, delivery: Delivery, receipt: Receipt) -> None: ...
+    def not_delivered(self, delivery: Delivery, error: str, again_in: timedelta | None) -> None:
+        """None: given up; the state becomes failed."""
+        ...
+
+    def deliveries_of(self, incident_id: str) -> list[Delivery]: ...
+    def postmortem(self, incident_id: str) -> Postmortem | None: ...
+    def events(self, incident_id: str, after_seq: int = 0) -> list[StoredEvent]: ...
+    def listing(self, *, open_only: bool = False, limit: int = 50, before: str = "") -> list[Listing]: ...
+
+    # -- standing orders ---------------------------------------------------------------------------------------------
+    def pause(self, runbook: str, why: str, who: str) -> PauseRow: ...
+    def resume(self, runbook: str, who: str) -> int:
+        """How many pauses ended."""
+        ...
+
+    def pauses(self) -> list[PauseRow]: ...
+    def silence(self, match: Mapping[str, str], length: timedelta, why: str, who: str) -> int: ...
+    def veto(self, runbook: str, target_key: str, length: timedelta, why: str) -> None: ...
+    def promote(self, runbook: str, mode: Mode, who: str, why: str) -> Promotion: ...
+    def promotions(self) -> list[Promotion]: ...
+    def register_self(self, process: str, keys: Sequence[str], configuration: str) -> None:
+        """A process's own addresses, and its configuration's digest; renewed by its heartbeats, gone after 10 min."""
+        ...
+
+    def last_acted(self, runbook: str, target_key: str, incident_id: str) -> timedelta | None:
+        """How long ago another incident of this page and target began to act, on the ledger's clock."""
+        ...
+
+    def opened_lately(self, runbook: str, window: timedelta) -> int:
+        """New incidents of a runbook within the window, for the storm breaker."""
+        ...
+
+    def held_locks(self) -> list[HeldLock]: ...
+    def guard_rows(self) -> list[GuardRow]: ...
+    def append(self, incident_id: str, events: Sequence[Event]) -> None:
+        """Journal lines outside a move (a person's command)."""
+        ...
+
+    def command(self, incident_id: str, word: str, who: str, why: str) -> Incident:
+        """A person's `cancel`, `close` or `ack`; due at once. Raises BadInput when the incident is unknown or ended."""
+        ...
+
+    def forget_before(self, age: timedelta, limit: int = 1000) -> int:
+        """Retention: closed incidents older than `age` and all their rows; how many."""
+        ...
+
+
+class Budgets(Protocol):
+    """Quick grants. One script, all or none, on the store's own clock."""
+
+    def reserve(self, key: str, claims: Sequence[Claim]) -> Grant:
+        """Grant every claim or none. Claims with `up_to` may be narrowed together to the smallest amount left (at
+        least one). The same key asked again gets the same grant. Refuses while the store is not rebuilt (epoch 0)."""
+        ...
+
+    def peek(self, claims: Sequence[Claim], ahead: Mapping[str, int] | None = None) -> Grant:
+        """What `reserve` would answer, with `ahead` (claim key → amount) counted as if spent. Spends nothing."""
+        ...
+
+    def give_back(self, key: str) -> None:
+        """Undo the reservation of `key`; only where the target was certainly never reached. Unknown keys are ignored."""
+        ...
+
+    def counts(self, claims: Sequence[Claim]) -> list[Count]: ...
+    def epoch(self) -> int:
+        """0 while the store is empty or was not rebuilt."""
+        ...
+
+    def rebuild(self, epoch: int, spends: Sequence[Spend]) -> None:
+        """Replace everything by the ledger's spends and set the epoch, in one script."""
+        ...
+
+    def check(self) -> None:
+        """Raises Permanent when the server may evict keys (maxmemory-policy other than noeviction)."""
+        ...
+
+
+class Wakeups(Protocol):
+    """Doorbells: ring the task that moves an incident. A lost or late ring costs a sweep; ringing never raises."""
+
+    def ring(self, incident_id: str, phase: Phase) -> None: ...
+    def send_groups(self, incident_id: str, groups: Sequence[tuple[int, str]]) -> None: ...
+
+
+__all__ = [
+    "Admission",
+    "Budgets",
+    "Due",
+    "Json",
+    "Ledger",
+    "Listing",
+    "Opening",
+    "Spend",
+    "Wakeups",
+]
