@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter
@@ -105,6 +104,7 @@ class Evidence:
     reads: set[str] = field(default_factory=set, compare=False, repr=False)
 
     FIELDS: ClassVar[tuple[str, ...]] = ()
+    SPECS: ClassVar[dict[str, Field]]
 
     def __init_subclass__(cls) -> None:
         names = [name for name in cls.__dict__.get("__annotations__", {}) if not hasattr(Evidence, name)]
@@ -129,11 +129,14 @@ class Evidence:
         return type(self)(**{**{name: getattr(self, name) for name in Evidence.__dataclass_fields__}, "reads": set()})
 
 
-@cache
 def fields_of(evidence: type[Evidence]) -> dict[str, Field]:
-    """The fields of a page's evidence by name; raises BadRunbook for a field that no probe fills."""
-    hints = get_type_hints(evidence, include_extras=True)
-    return {name: _field(evidence, name, hints[name]) for name in evidence.FIELDS}
+    """The fields of a page's evidence by name, read once; raises BadRunbook for a field that no probe fills."""
+    known: dict[str, Field] | None = evidence.__dict__.get("SPECS")
+    if known is None:
+        hints = get_type_hints(evidence, include_extras=True)
+        known = {name: _field(evidence, name, hints[name]) for name in evidence.FIELDS}
+        evidence.SPECS = known
+    return known
 
 
 def _field(evidence: type[Evidence], name: str, hint: Any) -> Field:

@@ -15,6 +15,7 @@ from byteport.grammar.diagnosis import Diagnosis, Disposition
 from byteport.grammar.evidence import Evidence, fields_of
 from byteport.grammar.guards import Guard
 from byteport.grammar.plan import Do, Plan, Undo
+from byteport.grammar.story import Story
 from byteport.grammar.truth import Condition
 from byteport.model.base import digest_of
 from byteport.model.signal import Severity
@@ -109,17 +110,21 @@ class Check:
 
 @dataclass(frozen=True)
 class Escalation:
-    """Who is told, and how often. `per` are the names that identify one escalation."""
+    """Who is told, and how often. `per` are the names that identify one escalation.
+
+    The callables tell the story: `summary` the fields of the one-line message, `bundle` the contract's content,
+    `manual` the exact commands with the incident's real names, `fix` what a person should mend for good.
+    """
 
     channels: tuple[str, ...]
     once_per: timedelta
     per: tuple[str, ...] = ("target",)
     on_duplicate: str = "comment"
     content: tuple[str, ...] = ()
-    summary: Callable[[Any], str] | None = None
-    manual: Callable[[Any], tuple[str, ...]] | None = None
-    bundle: Callable[[Any], Mapping[str, Any]] | None = None
-    fix: Callable[[Any], str] | None = None
+    summary: Callable[[Story], Mapping[str, Any]] | None = None
+    manual: Callable[[Story], tuple[str, ...]] | None = None
+    bundle: Callable[[Story], Mapping[str, Any]] | None = None
+    fix: Callable[[Story], str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
