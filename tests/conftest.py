@@ -10,16 +10,14 @@ import pytest
 
 from byteport.embedded import EmbeddedPostgres, EmbeddedRedis, RunningPostgres, RunningRedis
 from byteport.embedded import free_port as a_free_port
+from tests.patients import Patient, Patients
+from tests.pooler import Pooler, start_pooler
+from tests.proxy import TcpProxy
 from tests.servers import (
     Databases,
     OwnRedis,
-    Patient,
-    Patients,
-    Pooler,
-    TcpProxy,
     clean_redis,
     roomy_folder,
-    start_pooler,
 )
 from tests.servers import eventually as poll
 

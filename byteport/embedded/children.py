@@ -7,8 +7,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 from signal import SIGKILL, Signals
@@ -29,6 +29,7 @@ class Command:
     log: Path
     account: Account | None = None
     dies_with_us: Signals | None = None  # the signal that the kernel sends it when we are gone
+    environment: Mapping[str, str] = field(default_factory=lambda: PLAIN_ENVIRONMENT)
     keeps_open: tuple[int, ...] = ()  # file descriptors that it inherits
 
     def spawn(self) -> subprocess.Popen[bytes]:
@@ -40,7 +41,7 @@ class Command:
             return subprocess.Popen(
                 [sys.executable, "-I", "-S", str(LAUNCH), *how, *self.argv],
                 cwd=self.cwd,
-                env=PLAIN_ENVIRONMENT,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -29,4 +29,5 @@ def launch(parent: int, death_signal: int, uid: int, gid: int, argv: list[str]) 
 
 
 if __name__ == "__main__":
-    launch(*(int(number) for number in sys.argv[1:5]), sys.argv[5:])  # type: ignore[arg-type]
+    first, second, third, fourth = (int(number) for number in sys.argv[1:5])
+    launch(first, second, third, fourth, sys.argv[5:])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from signal import SIGINT, SIGQUIT, Signals
+from typing import Self
 
 from byteport.embedded import folders
 from byteport.embedded.accounts import lent_account
@@ -57,7 +58,7 @@ class RunningPostgres:
         """End all sessions and the server, with everything written; returns when it is gone."""
         self.child.stop(FAST_THEN_IMMEDIATE)
 
-    def __enter__(self) -> RunningPostgres:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:

