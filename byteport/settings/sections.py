@@ -1,0 +1,154 @@
+"""The parts of `byteport.yaml`, each field with what it means and what it may be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, SecretStr
+
+from byteport.grammar.runbook import CONFIDENCE_FLOOR
+from byteport.model.signal import Mode
+from byteport.settings.section import Section
+
+HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$", max_length=512)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class RunbookSection(Section):
+    """What is particular to one runbook here."""
+
+    enabled: bool = True
+    """Whether it takes signals at all."""
+    mode: Mode | None = None
+    """An explicit mode only holds back: a promotion in the ledger never goes beyond it."""
+    order: int | None = None
+    """Smaller takes a signal first where several runbooks claim it; not given: the built-in order."""
+    confidence_floor: int | None = Field(default=None, ge=CONFIDENCE_FLOOR, le=100)
+    """Percent below which nothing is changed; may only be raised."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """The page's options by name (`byteport runbooks show`); those that limit may only tighten."""
+
+
+class DatabasePollerSection(Section):
+    """Asks every configured database how much of its connections is used."""
+
+    enabled: bool = True
+    """Whether it runs."""
+    period: Seconds = 10.0
+    """Seconds between two looks."""
+    threshold: float = Field(default=0.90, gt=0.0, le=1.0)
+    """Share of the usable connections from which the signal is given."""
+    sustained: float = Field(default=60.0, ge=0, le=3600)
+    """Seconds that it must last before the signal is given."""
+
+
+class PollersSection(Section):
+    """The sources that BytePort asks by itself."""
+
+    database: DatabasePollerSection = Field(default_factory=DatabasePollerSection)
+    """Use of the configured databases' connections."""
+
+
+class WebhookSection(Section):
+    """A source that sends signed messages."""
+
+    SECRETS: ClassVar[tuple[str, ...]] = ("secret",)
+
+    secret: SecretStr | None = Field(default=None, min_length=16)
+    """Shared secret of the signature, at least 16 characters; without it the source is unknown."""
+    secret_file: Path | None = None
+    """File that holds `secret`."""
+    replay_window: float = Field(default=300.0, ge=1, le=3600)
+    """Seconds by which a message's date may differ from now."""
+
+
+class WebhooksSection(Section):
+    """The sources under /webhooks/."""
+
+    generic: WebhookSection = Field(default_factory=WebhookSection)
+    """/webhooks/generic: signals in BytePort's own form, signed with HMAC-SHA256."""
+
+
+class WebSection(Section):
+    """The HTTP service and the console."""
+
+    SECRETS: ClassVar[tuple[str, ...]] = ("token",)
+
+    host: str = Field(default="127.0.0.1", min_length=1, max_length=253)
+    """Address to listen on; loopback unless told otherwise."""
+    port: int = Field(default=8321, ge=0, le=65_535)
+    """Port to listen on; 0 takes a free one."""
+    token: SecretStr | None = Field(default=None, min_length=16)
+    """Token for the console and the API, at least 16 characters."""
+    token_file: Path | None = None
+    """File that holds `token`."""
+    base_url: HttpUrl | Literal[""] = ""
+    """How people reach the console, for links in messages; not given: from host and port."""
+    secure_cookie: bool = False
+    """Set where the console is served over HTTPS: the cookie is then never sent without it."""
+    backlog: int = Field(default=1000, ge=1)
+    """Signals are answered with 429 while more incidents than this are overdue by more than a minute."""
+
+    @property
+    def url(self) -> str:
+        """Where people find the console, without a slash at its end."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return (self.base_url or f"http://{host}:{self.port}").rstrip("/")
+
+
+class SlackSection(Section):
+    """Messages to Slack."""
+
+    SECRETS: ClassVar[tuple[str, ...]] = ("token",)
+
+    token: SecretStr | None = None
+    """Bot token (chat:write, channels:history)."""
+    token_file: Path | None = None
+    """File that holds `token`."""
+    channel: str = Field(default="", pattern=r"^(#?[A-Za-z0-9_.-]{1,80})?$")
+    """Channel's id or name."""
+    api_url: HttpUrl = "https://slack.com/api/"
+    """Where the API answers."""
+
+
+class JournalSection(Section):
+    """Messages as files, for a machine without any other channel."""
+
+    folder: Path | None = None
+    """Where they are written; not given: `messages` in the data folder."""
+
+
+class ChannelsSection(Section):
+    """Where people are told."""
+
+    slack: SlackSection = Field(default_factory=SlackSection)
+    """Slack."""
+    journal: JournalSection = Field(default_factory=JournalSection)
+    """Files in a folder."""
+
+
+class PolicySection(Section):
+    """Limits that are policy. The first three may be raised; everything else may only be tightened."""
+
+    storm_threshold: int = Field(default=20, ge=1, le=10_000)
+    """New incidents of one runbook in 5 min beyond which it only diagnoses."""
+    max_concurrent_remediations: int = Field(default=5, ge=1, le=1000)
+    """Incidents under remediation at once."""
+    first_day_rate: int = Field(default=1, ge=1, le=1000)
+    """Actions an hour that a newly live runbook may take in its first 24 h."""
+    confidence_floor: int = Field(default=CONFIDENCE_FLOOR, ge=CONFIDENCE_FLOOR, le=100)
+    """Percent below which nothing is changed, for every runbook."""
+    retention_days: int = Field(default=90, ge=1, le=3650)
+    """Days after which a closed incident is forgotten."""
+
+
+class ServiceSection(Section):
+    """Who is responsible for a service."""
+
+    team: str = ""
+    """The team's name, as people know it."""
+    channels: tuple[Literal["slack", "journal"], ...] = ()
+    """Where that team is told; none: where the runbook says."""
+    slack_channel: str = Field(default="", pattern=r"^(#?[A-Za-z0-9_.-]{1,80})?$")
+    """The team's own Slack channel."""
