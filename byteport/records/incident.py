@@ -6,7 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from byteport.grammar.diagnosis import Diagnosis
 from byteport.grammar.plan import Plan
@@ -57,7 +57,7 @@ class CheckResult(Value):
 class Incident(Value):
     """`due_at` is every wait, retry and back-off; `cursor` the next step of the frozen plan, `attempt` tries of it.
 
-    `purpose` says what the open evidence round is for; `escalated_at` that people were told; `ending` how it closed;
+    `look_until` is the open round's deadline; `escalated_at` says that people were told; `ending` how it closed;
     `driver` names the one process that may move it (empty: the fleet).
     """
 
@@ -82,9 +82,10 @@ class Incident(Value):
     driver: str = ""
     parent: str = ""
     locked: bool = False
-    relooked: bool = False
+    look_until: AwareDatetime | None = None
     blocked_by_guard: bool = False
     undone: bool = False
+    undo_checked_at: AwareDatetime | None = None
     waiting_since: AwareDatetime | None = None
     steady_since: AwareDatetime | None = None
     acted_at: AwareDatetime | None = None
@@ -96,6 +97,12 @@ class Incident(Value):
     clear_since: AwareDatetime | None = None
     signals_seen: int = 1
     severity_told: str = ""
+    command: str = ""
+    command_by: str = ""
+    command_why: str = ""
+    claimed_in_vain: int = 0
+    hiccups: int = 0
+    is_due_now: bool = Field(default=False, exclude=True)
 
     @property
     def word(self) -> str:
@@ -114,4 +121,4 @@ class Incident(Value):
 
     def to(self, phase: Phase, **changes: object) -> Incident:
         """The next phase, due at once unless a `due_at` is among the changes; tries of the step start anew."""
-        return self.model_copy(update={"phase": phase, "attempt": 0, **changes})
+        return self.model_copy(update={"phase": phase, "attempt": 0, "hiccups": 0, **changes})

@@ -1,0 +1,1 @@
+"""One move at a time: load the incident, make the move, save it."""

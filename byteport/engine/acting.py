@@ -1,0 +1,220 @@
+"""ACT: take the plan's locks, look again before the first write, then one step a move."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from byteport.engine import locks
+from byteport.engine.deciding import hand_over
+from byteport.engine.work import Work, jittered
+from byteport.grammar.plan import Await, Do, EndIf, HandOver, Look, Pause, Plan
+from byteport.grammar.truth import truth_of
+from byteport.grammar.verdict import Verdict
+from byteport.model.units import minutes, seconds
+from byteport.records.change import Change, LockConflict
+from byteport.records.event import Event
+from byteport.records.incident import Phase
+from byteport.records.outcome import Done, Failed, Held, Refused
+
+FRESH = seconds(30)
+LOCKS_WAIT = minutes(5)
+GUARD_WAIT = minutes(5)
+
+
+def act(work: Work) -> Change:
+    """One step. A crash repeats at most this one, and every one is safe to repeat."""
+    incident, plan = work.incident, work.incident.plan
+    if plan is None:
+        return work.escalate("acting without a plan")
+    if incident.clear_since is not None and not work.has_written:
+        return _recovered(work, "the source says that the condition has cleared")
+    if not incident.locked:
+        return _take_locks(work, plan)
+    if incident.cursor >= len(plan.steps):
+        return _end(work, plan)
+    match plan.steps[incident.cursor]:
+        case Do() as step:
+            return _do(work, step)
+        case Look() as step:
+            return _look(work, step)
+        case Pause() as step:
+            return _pause(work, step)
+        case Await() as step:
+            return _await(work, step)
+        case EndIf() as step:
+            return _end_if(work, step)
+
+
+def _take_locks(work: Work, plan: Plan) -> Change:
+    """All or none; keep nothing while waiting, and give up after five minutes."""
+    incident, target = work.incident, work.incident.signal.target
+    known = work.ledger.standing(incident.id, incident.runbook, target).known_targets
+    conflict = work.ledger.take_locks(work.lease, locks.wanted(work.page, target, plan, work.policy, known))
+    if conflict is None:
+        return work.wait(timedelta(0), Event(kind="locks", text="all locks taken"), locked=True, waiting_since=None)
+    since = incident.waiting_since or work.now
+    verdict = _conflict(conflict)
+    if work.now - since >= LOCKS_WAIT:
+        return work.escalate(verdict.reason, _told(verdict), blocked_by_guard=True)
+    first = () if incident.waiting_since else (_told(verdict),)
+    return work.wait(jittered(seconds(5)), *first, waiting_since=since)
+
+
+def _conflict(conflict: LockConflict) -> Verdict:
+    return Verdict(
+        guard=conflict.guard,
+        kind="lock",
+        allowed=False,
+        limit=str(conflict.limit),
+        current=str(len(conflict.holders)),
+        on_hit="wait",
+        reason=f"{conflict.key} is held by {', '.join(conflict.holders[:5])}",
+    )
+
+
+def _told(verdict: Verdict) -> Event:
+    return Event(kind="verdict", text=f"{verdict.guard}: {verdict.reason}", data=verdict.model_dump(mode="json"))
+
+
+def _do(work: Work, step: Do) -> Change:
+    if change := _needs_a_look(work, step):
+        return change
+    outcome = work.gate.perform(work.errand(work.incident.cursor, step))
+    match outcome:
+        case Done():
+            told = Event(
+                kind="outcome", text=f"{step.move}: {outcome.note or 'done'}", data=outcome.model_dump(mode="json")
+            )
+            return _next(work, told)
+        case Failed():
+            told = Event(
+                kind="outcome", text=f"{step.move} failed: {outcome.reason}", data=outcome.model_dump(mode="json")
+            )
+            return work.escalate(f"{step.move} failed: {outcome.reason}", told)
+        case Held():
+            told = Event(
+                kind="held", text=f"{step.move}: {outcome.reason}", data={"after_s": outcome.after.total_seconds()}
+            )
+            return work.wait(outcome.after, told, attempt=work.incident.attempt + 1)
+        case Refused():
+            return _refused(work, step, outcome)
+
+
+def _needs_a_look(work: Work, step: Do) -> Change | None:
+    """Before the first write the condition must still hold, on evidence of the last 30 s; a guard's facts always."""
+    diagnosis = work.incident.diagnosis
+    fields = {name for guard in work.page.guards_of(step.move) for name in guard.reads}
+    if not work.has_written and diagnosis is not None:
+        fields |= set(diagnosis.reads)
+    old = [name for name in fields if work.evidence.age_of(name) > FRESH or name not in work.evidence.taken_at]
+    if old and work.incident.attempt < 3:
+        why = "looking again before acting"
+        return work.look(tuple(sorted(fields)), why, attempt=work.incident.attempt + 1)
+    if work.has_written or diagnosis is None or not diagnosis.conclusive:
+        return None
+    rule = next(rule for rule in work.page.rules if rule.name == diagnosis.name)
+    truth = truth_of(rule.when, work.evidence)
+    if truth.value:
+        return None
+    if truth.value is None:
+        return work.escalate(f"{diagnosis.name} cannot be told any more: {truth.because}")
+    return _recovered(work, f"{diagnosis.name} is no longer so")
+
+
+def _recovered(work: Work, why: str) -> Change:
+    return work.go(Phase.WRITE_UP, text=why, ending="recovered", reason=why).with_(release_locks=True)
+
+
+def _refused(work: Work, step: Do, refused: Refused) -> Change:
+    """The blocking guard's own word decides what comes next."""
+    blocking = refused.blocking
+    told = Event(
+        kind="verdict",
+        text=f"{step.move} refused by {blocking.guard}: {blocking.reason}",
+        data={
+            "move": step.move,
+            "blocking": blocking.model_dump(mode="json"),
+            "verdicts": [verdict.model_dump(mode="json") for verdict in refused.verdicts],
+        },
+    )
+    match blocking.on_hit:
+        case "skip":
+            return _next(work, told)
+        case "wait":
+            since = work.incident.waiting_since or work.now
+            if work.now - since < GUARD_WAIT:
+                return work.wait(jittered(seconds(10)), told, waiting_since=since)
+            return work.escalate(f"waited 5 min for {blocking.guard}: {blocking.reason}", told, blocked_by_guard=True)
+        case "end" if not work.has_written:
+            change = work.go(Phase.WRITE_UP, told, ending="suppressed", reason=blocking.reason, blocked_by_guard=True)
+            return change.with_(release_locks=True)
+        case _:
+            return work.escalate(f"{blocking.guard}: {blocking.reason}", told, blocked_by_guard=True)
+
+
+def _next(work: Work, *events: Event) -> Change:
+    cursor = work.incident.cursor + 1
+    return work.wait(timedelta(0), *events, cursor=cursor, attempt=0, waiting_since=None, steady_since=None)
+
+
+def _look(work: Work, step: Look) -> Change:
+    if work.incident.attempt == 0:
+        return work.look(step.fields, "the plan looks again", attempt=1)
+    return _next(work)
+
+
+def _pause(work: Work, step: Pause) -> Change:
+    if work.incident.attempt == 0:
+        told = Event(kind="pause", text=f"waiting {step.length.total_seconds():g} s")
+        return work.wait(step.length, told, attempt=1)
+    return _next(work)
+
+
+def _await(work: Work, step: Await) -> Change:
+    """Odd tries have a round out, even ones wait for the next look."""
+    incident = work.incident
+    since = incident.waiting_since or work.now
+    if incident.attempt % 2 == 0:
+        fields = work.page.checks[step.check]
+        return work.look(fields, f"waiting for {step.check}", attempt=incident.attempt + 1, waiting_since=since)
+    truth = work.check(step.check)
+    steady = (incident.steady_since or work.now) if truth.value else None
+    if steady is not None and work.now - steady >= step.steady:
+        return _next(work, Event(kind="check", text=f"{step.check}: {truth.because}"))
+    if work.now - since >= step.within:
+        told = Event(kind="check", text=f"{step.check} did not come true within {step.within}: {truth.because}")
+        if step.otherwise == "go_on" and truth.value is not None:
+            return _next(work, told)
+        return work.escalate(f"{step.check} did not come true", told)
+    return work.wait(step.every, attempt=incident.attempt + 1, waiting_since=since, steady_since=steady)
+
+
+def _end_if(work: Work, step: EndIf) -> Change:
+    truth = work.check(step.check)
+    told = Event(kind="check", text=f"{step.check}: {truth.because}", data={"value": truth.value, "end": step.end})
+    if truth.value is None:
+        return work.escalate(f"{step.check} cannot be told: {truth.because}", told)
+    if truth.value is False:
+        return _next(work, told)
+    return finish(work, step.end, f"{step.check}: {truth.because}", told)
+
+
+def _end(work: Work, plan: Plan) -> Change:
+    if isinstance(plan.end, HandOver):
+        return hand_over(work, plan.end)
+    return finish(work, plan.end, plan.reason)
+
+
+def finish(work: Work, end: str, reason: str, *events: Event) -> Change:
+    """Leave the plan by one of its three ends."""
+    match end:
+        case "verify" if work.has_written or work.has_done:
+            return work.go(Phase.VERIFY, *events, text="verifying", verifying_since=work.now, reason=reason)
+        case "verify":
+            why = reason or "nothing was left to do"
+            return work.escalate(f"no step was carried out: {why}", *events, blocked_by_guard=True)
+        case "partial":
+            change = work.go(Phase.WRITE_UP, *events, ending="partially_resolved", reason=reason)
+            return change.with_(release_locks=True)
+        case _:
+            return work.escalate(reason or "the plan ends with a person", *events)

@@ -1,0 +1,156 @@
+"""From a signal to a plan: OPEN, PROBE, CLASSIFY, PLAN. These moves change nothing but the incident."""
+
+from __future__ import annotations
+
+from byteport.engine.work import Work
+from byteport.grammar.plan import HandOver, Plan
+from byteport.grammar.truth import truth_of
+from byteport.model.signal import Mode, Severity, Signal
+from byteport.model.units import minutes
+from byteport.records.change import Change
+from byteport.records.event import Event
+from byteport.records.incident import Phase
+
+APPROVAL_DEADLINE = minutes(30)
+
+
+def open_incident(work: Work) -> Change:
+    """Ask everything at once: one group of probes for each connection."""
+    return work.look(tuple(work.page.evidence.FIELDS), "diagnosis", phase=Phase.PROBE)
+
+
+def probe(work: Work) -> Change:
+    """All answers are in, or the deadline has passed: classify with what came."""
+    lost = work.incident.pending
+    return work.go(
+        Phase.CLASSIFY, text=f"{lost} probe groups did not answer in time" if lost else "all probes answered"
+    )
+
+
+def classify(work: Work) -> Change:
+    """The diagnosis, and whether it is good enough to go on."""
+    diagnosis = work.page.diagnose(work.evidence)
+    told = Event(
+        kind="diagnosis", text=f"{diagnosis.name}: {diagnosis.because}", data=diagnosis.model_dump(mode="json")
+    )
+    floor = work.policy.floor_of(work.page)
+    if not diagnosis.conclusive:
+        return work.escalate(f"{diagnosis.name}: {diagnosis.because}", told, diagnosis=diagnosis)
+    if diagnosis.confidence < floor:
+        reason = f"confidence {diagnosis.confidence / 100:.2f} is below the floor {floor / 100:.2f}"
+        return work.escalate(reason, told, diagnosis=diagnosis)
+    return work.go(Phase.PLAN, told, text=diagnosis.name, diagnosis=diagnosis)
+
+
+def plan(work: Work) -> Change:
+    """Freeze the plan, and let the mode and what stands decide whether it is rehearsed, asked for, or carried out."""
+    incident = work.incident
+    if incident.plan is not None:
+        return _asked_before(work)
+    if incident.diagnosis is None:
+        return work.escalate("planned without a diagnosis")
+    made = work.page.plan(incident.diagnosis, work.evidence)
+    told = Event(kind="plan", text=_in_words(made), data={**made.model_dump(mode="json"), "digest": made.digest})
+    if not made.steps:
+        return _nothing_to_do(work, made, told)
+    if incident.mode is Mode.DRY_RUN:
+        return _rehearsed(work, made, told)
+    if why := _suppressed(work):
+        if _is_critical(work):
+            return work.escalate(f"not acted: {why}", told, plan=made, blocked_by_guard=True)
+        return work.go(Phase.WRITE_UP, told, text=why, plan=made, ending="suppressed", reason=why)
+    if incident.mode is Mode.APPROVE:
+        wait = {"due_at": work.now + APPROVAL_DEADLINE, "plan": made}
+        return work.go(Phase.PLAN, told, text="waiting for approval", **wait)
+    return work.go(Phase.ACT, told, text=_in_words(made), plan=made)
+
+
+def _nothing_to_do(work: Work, made: Plan, told: Event) -> Change:
+    match made.end:
+        case HandOver() as over:
+            return hand_over(work, over, told, plan=made)
+        case "verify":
+            return work.go(
+                Phase.WRITE_UP, told, text="nothing to do", plan=made, ending="recovered", reason=made.reason
+            )
+        case _:
+            return work.escalate(made.reason or f"{_class_of(work)} is for a person", told, plan=made)
+
+
+def hand_over(work: Work, over: HandOver, *events: Event, **changes: object) -> Change:
+    """End here and let another page treat the target as a child incident (depth 1)."""
+    if work.incident.parent:
+        return work.escalate(f"would hand over to {over.runbook}, but was handed over itself", *events, **changes)
+    change = work.go(
+        Phase.WRITE_UP,
+        *events,
+        text=f"handed over to {over.runbook}",
+        ending="handed_over",
+        reason=over.reason,
+        **changes,
+    )
+    child: Signal = work.incident.signal.with_(summary=over.reason, event_id="")
+    return change.with_(child=child, child_runbook=over.runbook, release_locks=True)
+
+
+def _rehearsed(work: Work, made: Plan, told: Event) -> Change:
+    """Dry run: every Do step walked with its verdicts; waits and looks are listed and take no time."""
+    planned = work.incident.model_copy(update={"plan": made})
+    rehearsal = Work(planned, work.lease, work.page, work.ledger, work.gate, work.policy)
+    walked = work.gate.rehearse([rehearsal.errand(number, step) for number, step in made.dos])
+    lines = tuple(
+        Event(
+            kind="rehearsal",
+            text=f"would {preview}" if all(verdicts) else f"would be refused: {preview}",
+            data={
+                "step": errand.number,
+                "move": errand.step.move,
+                "allowed": all(verdicts),
+                "preview": preview,
+                "verdicts": [verdict.model_dump(mode="json") for verdict in verdicts],
+            },
+        )
+        for errand, preview, verdicts in walked
+    )
+    return work.go(Phase.WRITE_UP, told, *lines, text="rehearsed", plan=made, ending="rehearsed", reason="dry run")
+
+
+def _suppressed(work: Work) -> str:
+    """Why this page leaves the target alone for now: cooldown, silence or maintenance. Opt-outs are guards."""
+    incident = work.incident
+    acted = work.ledger.last_acted(incident.runbook, incident.signal.target.key, incident.id)
+    if acted is not None and acted < work.page.cooldown and not incident.person:
+        left = (work.page.cooldown - acted).total_seconds()
+        return f"in cooldown for another {left:.0f} s"
+    standing = work.ledger.standing(incident.id, incident.runbook, incident.signal.target)
+    silence = standing.silence or work.policy.maintenance(incident.signal.target)
+    return f"silenced: {silence}" if silence else ""
+
+
+def _is_critical(work: Work) -> bool:
+    """At the page's critical threshold; where it names none, as severe as the source says."""
+    if work.page.critical is None:
+        return work.incident.signal.severity is Severity.CRITICAL
+    return truth_of(work.page.critical, work.evidence).value is not False
+
+
+def _asked_before(work: Work) -> Change:
+    """The approval was given, or its deadline has passed."""
+    incident = work.incident
+    if incident.command != "approve":
+        return work.escalate("nobody approved the plan in time")
+    told = Event(kind="approval", text=f"approved by {incident.command_by}", data={"plan": _digest(work)})
+    return work.go(Phase.ACT, told, text="approved", command="")
+
+
+def _digest(work: Work) -> str:
+    return work.incident.plan.digest if work.incident.plan else ""
+
+
+def _class_of(work: Work) -> str:
+    return work.incident.diagnosis.name if work.incident.diagnosis else "this"
+
+
+def _in_words(made: Plan) -> str:
+    steps = ", ".join(getattr(step, "move", step.step) for step in made.steps)
+    return steps or f"no steps; {made.end if isinstance(made.end, str) else made.end.runbook}"

@@ -1,0 +1,101 @@
+"""ESCALATE and WRITE_UP: settle what is open, tell people once, rest, and close with the story."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from byteport.engine import postmortem, telling, undo
+from byteport.engine.work import Work
+from byteport.model.signal import Severity
+from byteport.model.units import days, minutes, seconds
+from byteport.records.change import Change
+from byteport.records.event import Event
+from byteport.records.incident import Incident, Phase
+
+REST = days(7)
+CLEAR_FOR = minutes(10)
+
+
+def escalate(work: Work) -> Change:
+    """Settle intents, undo what may be undone, tell people; then rest until it is clear, closed, or seven days old."""
+    incident = work.incident
+    unsettled = _settle_intents(work)
+    if (change := undo.settle_next(work)) is not None:
+        return change
+    if incident.escalated_at is None or _is_worse(incident):
+        severity = str(incident.signal.severity)
+        messages = telling.escalation(work)
+        told = Event(
+            kind="escalation", text=incident.reason, data={"channels": [message.channel for message in messages]}
+        )
+        since = incident.escalated_at or work.now
+        rest = work.wait(_rest(work, unsettled), told, escalated_at=since, severity_told=severity)
+        return rest.with_(messages=messages, release_locks=not unsettled)
+    if (ending := _ended(work)) and not unsettled:
+        return work.go(Phase.WRITE_UP, text=ending[1], ending=ending[0])
+    return work.wait(_rest(work, unsettled)).with_(release_locks=not unsettled)
+
+
+def _settle_intents(work: Work) -> bool:
+    """Whether an intent is still open after every one has been looked at."""
+    return not all([work.gate.close_out(intent, work.lease) for intent in work.intents])
+
+
+def _is_worse(incident: Incident) -> bool:
+    """A repeat with a higher severity is told again."""
+    told = Severity(incident.severity_told) if incident.severity_told else Severity.INFO
+    return incident.signal.severity.rank > told.rank
+
+
+def _ended(work: Work) -> tuple[str, str] | None:
+    incident = work.incident
+    if incident.clear_since is not None and work.now - incident.clear_since >= CLEAR_FOR:
+        return "recovered", "the condition has been clear for 10 min"
+    if incident.escalated_at is not None and work.now - incident.escalated_at >= REST:
+        return "closed", "escalated for 7 days"
+    return None
+
+
+def _rest(work: Work, unsettled: bool) -> timedelta:
+    """Until the next thing that can happen by itself."""
+    incident = work.incident
+    if unsettled:
+        return seconds(5)
+    if undo.is_owed(work):
+        return seconds(30)
+    since = incident.escalated_at or work.now
+    left = since + REST - work.now
+    if incident.clear_since is not None:
+        left = min(left, incident.clear_since + CLEAR_FOR - work.now)
+    return max(left, seconds(1))
+
+
+def commanded(work: Work) -> Change:
+    """A person's `cancel` or `close`: what was begun is settled first, in WRITE_UP."""
+    incident = work.incident
+    ending = "cancelled" if incident.command == "cancel" else "closed"
+    why = f"{ending} by {incident.command_by}: {incident.command_why}"
+    return work.go(Phase.WRITE_UP, Event(kind="command", text=why), text=why, ending=ending, reason=why, command="")
+
+
+def write_up(work: Work) -> Change:
+    """Close with the postmortem; not over an open intent or an undo that is owed."""
+    incident = work.incident
+    if _settle_intents(work):
+        return work.wait(seconds(5))
+    if (change := undo.settle_next(work)) is not None:
+        return change
+    if undo.is_owed(work):
+        return work.wait(seconds(30))
+    if _owes_a_person(work):
+        return work.escalate("an undo could not be carried out: " + incident.reason)
+    closed = work.go(Phase.CLOSED, text=incident.ending or "closed", closed_at=work.now)
+    story = postmortem.write(work, closed.incident)
+    return closed.with_(postmortem=story, messages=telling.resolution(work), release_locks=True)
+
+
+def _owes_a_person(work: Work) -> bool:
+    """An obligation ended escalated and nobody has been told."""
+    if work.incident.escalated_at is not None:
+        return False
+    return any(event.kind == "undo" and event.data.get("state") == "escalated" for event in work.events)

@@ -1,0 +1,169 @@
+"""The engine: `move` is the whole scheduler. A move is one phase's function from what is known to what shall stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from byteport.engine import acting, deciding, ending, verifying
+from byteport.engine.gate import Gate
+from byteport.engine.gathering import ask_all
+from byteport.engine.intake import ByHand, Intake
+from byteport.engine.outbox import Outbox
+from byteport.engine.pages import Pages
+from byteport.engine.policy import Policy
+from byteport.engine.work import Work, jittered
+from byteport.errors import NotKnown, Permanent, Stale, Transient, Unavailable
+from byteport.model.signal import Signal
+from byteport.model.units import seconds
+from byteport.ports import Readers, Writers
+from byteport.records.change import Change, Lease
+from byteport.records.event import Event
+from byteport.records.evidence import Looked
+from byteport.records.incident import Incident, Phase
+from byteport.redaction import redact
+from byteport.stores import Admission, Budgets, Due, Ledger, Wakeups
+
+MOVES: Mapping[Phase, Callable[[Work], Change]] = {
+    Phase.OPEN: deciding.open_incident,
+    Phase.PROBE: deciding.probe,
+    Phase.CLASSIFY: deciding.classify,
+    Phase.PLAN: deciding.plan,
+    Phase.ACT: acting.act,
+    Phase.VERIFY: verifying.verify,
+    Phase.ESCALATE: ending.escalate,
+    Phase.WRITE_UP: ending.write_up,
+}
+MOST_TRIES = 5
+MOST_VAIN_CLAIMS = 5
+
+
+@dataclass(frozen=True)
+class Engine:
+    """`driver` is empty for the fleet; a process that drives one incident of its own has a name."""
+
+    ledger: Ledger
+    budgets: Budgets
+    readers: Readers
+    writers: Writers
+    pages: Pages
+    policy: Policy
+    wakeups: Wakeups
+    outbox: Outbox
+    driver: str = ""
+
+    # -- in ----------------------------------------------------------------------------------------------------------
+    def take(self, signal: Signal, by_hand: ByHand | None = None) -> Admission | None:
+        """Store a signal; see `Intake.take`."""
+        return Intake(self.ledger, self.wakeups, self.pages, self.policy).take(signal, by_hand)
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+    def look(self, incident_id: str, round_: int, group: str) -> Looked:
+        """Take a probe group, ask its probes, store the answers. A group that is answered or held is left alone."""
+        lease = self.ledger.take_group(incident_id, round_, group)
+        incident = self.ledger.incident(incident_id) if lease is not None else None
+        if lease is None or incident is None:
+            return Looked(stored=False, completes_the_round=False)
+        page = self.pages[incident.runbook]
+        return self.ledger.store_answers(lease, ask_all(page, lease.fields, incident.signal.target, self.readers))
+
+    def groups_to_send(self, incident_id: str) -> list[tuple[int, str]]:
+        return self.ledger.groups_to_send(incident_id)
+
+    # -- moving ------------------------------------------------------------------------------------------------------
+    def move(self, incident_id: str) -> Incident | None:
+        """Make one move, save it, return the incident as it now stands (None: not due, closed, or another worker's).
+
+        A crash repeats at most one move, and every move is safe to repeat. Raises Unavailable when the ledger is gone.
+        """
+        claimed = self.ledger.claim(incident_id, self.pages.digests, self.driver)
+        if claimed is None:
+            return None
+        incident, lease = claimed
+        try:
+            saved = self.ledger.save(self._decide(incident, lease), lease)
+        except Stale:
+            return None  # another worker's now
+        except Permanent as refused:  # the ledger will not have it so: a person looks
+            work = self._work(incident, lease)
+            saved = self.ledger.save(_give_up(work, f"the ledger refused the move: {refused}"), lease)
+        return saved.model_copy(update={"is_due_now": saved.due_at <= lease.now})
+
+    def _decide(self, incident: Incident, lease: Lease) -> Change:
+        work = self._work(incident, lease)
+        if incident.command in ("cancel", "close") and incident.phase not in (Phase.WRITE_UP, Phase.CLOSED):
+            return ending.commanded(work)
+        if work.is_looking:
+            return Change(incident=incident.model_copy(update={"due_at": incident.look_until}))
+        if incident.claimed_in_vain >= MOST_VAIN_CLAIMS and incident.phase not in (Phase.ESCALATE, Phase.WRITE_UP):
+            return work.escalate(f"claimed {incident.claimed_in_vain} times without a result")
+        try:
+            return MOVES[incident.phase](work)
+        except (Stale, Unavailable):
+            raise
+        except NotKnown as gap:
+            return _give_up(work, f"a plan asked for what no probe could tell: {gap}")
+        except Transient as problem:
+            return _again(work, str(problem))
+        except Permanent as problem:
+            return _give_up(work, str(problem))
+        except Exception as bug:  # a bug in a page pages a person, not the queue
+            return _give_up(work, f"bug in {incident.runbook}: {bug!r}")
+
+    def _work(self, incident: Incident, lease: Lease) -> Work:
+        gate = Gate(self.ledger, self.budgets, self.readers, self.writers, self.policy)
+        return Work(incident, lease, self.pages[incident.runbook], self.ledger, gate, self.policy)
+
+    def run(
+        self,
+        incident_id: str,
+        phases: Collection[Phase],
+        may_go_on: Callable[[Incident], bool] = lambda _incident: True,
+    ) -> Incident | None:
+        """Move on while it is due now, in one of `phases`, and `may_go_on` says so; the last state, or None."""
+        incident = self.move(incident_id)
+        while incident is not None and incident.phase in phases and incident.is_due_now and may_go_on(incident):
+            following = self.move(incident_id)
+            if following is None:
+                return incident
+            incident = following
+        return incident
+
+    # -- keeping time ------------------------------------------------------------------------------------------------
+    def wake_due(self, limit: int = 500) -> list[Due]:
+        return self.ledger.wake_due(limit)
+
+    def deliver_due(self, limit: int = 20) -> int:
+        return self.outbox.deliver_due(limit)
+
+    def tend(self) -> None:
+        """Housekeeping: adopt incidents whose page no worker has, and forget what is past its retention."""
+        for orphan in self.ledger.orphans(self.pages.digests):
+            incident = self.ledger.incident(orphan)
+            if incident is None or incident.runbook not in self.pages.by_name:
+                continue
+            begun = bool(self.ledger.intents_of(orphan))
+            why = f"no worker has page {incident.page} any more"
+            self.ledger.adopt(orphan, self.pages[incident.runbook].digest, diagnose_anew=not begun, reason=why)
+        self.ledger.forget_before(self.policy.retention)
+
+
+def _again(work: Work, problem: str) -> Change:
+    """The same move after a while; a person after five tries."""
+    incident = work.incident
+    tries = incident.hiccups + 1
+    if tries >= MOST_TRIES and incident.phase not in (Phase.ESCALATE, Phase.WRITE_UP):
+        return _give_up(work, f"{problem} ({tries} tries)")
+    delay = jittered(min(seconds(2) * 2**tries, timedelta(minutes=1)))
+    told = Event(kind="hiccup", text=str(redact(problem))[:500])
+    changed = incident.model_copy(update={"due_at": work.now + delay, "hiccups": tries})
+    return Change(incident=changed, events=(told,))
+
+
+def _give_up(work: Work, problem: str) -> Change:
+    """To a person. Where telling itself is what fails, rest a minute and try again."""
+    told = str(redact(problem))[:1000]
+    if work.incident.phase in (Phase.ESCALATE, Phase.WRITE_UP):
+        return work.wait(timedelta(minutes=1), Event(kind="problem", text=told))
+    return work.escalate(told, Event(kind="problem", text=told))

@@ -1,0 +1,59 @@
+"""The facts that guards are asked on, read just before an attempt. What cannot be read denies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from byteport.engine.policy import Policy
+from byteport.grammar.guards import Facts
+from byteport.model.signal import Mode
+from byteport.records.standing import PauseRow, Standing
+from byteport.stores import Ledger
+
+if TYPE_CHECKING:
+    from byteport.engine.gate import Errand
+
+
+def look_now(ledger: Ledger, policy: Policy, errand: Errand) -> Facts:
+    """One statement to the ledger, the switches of this process and host, and the target's annotations.
+
+    Raises Unavailable when the ledger cannot be read.
+    """
+    incident = errand.incident
+    target = incident.signal.target
+    standing = ledger.standing(incident.id, incident.runbook, target)
+    return Facts(
+        evidence=errand.evidence,
+        runbook=incident.runbook,
+        incident=incident.id,
+        now=standing.now,
+        mode=_mode_now(policy, standing, errand),
+        annotations=policy.annotations(target),
+        held=standing.held,
+        paused=paused_words(standing.pauses, policy.paused_here()),
+        silenced=standing.silence or policy.maintenance(target),
+        vetoed_until=standing.vetoed_until,
+        self_keys=standing.self_keys | policy.self_targets,
+        storm=standing.storm,
+        undoing=errand.direction == "undo",
+        live_since=standing.promotion.live_since if standing.promotion else None,
+        by_person=incident.person,
+        options=policy.options_of(errand.page),
+    )
+
+
+def _mode_now(policy: Policy, standing: Standing, errand: Errand) -> Mode:
+    """An undo was decided when its step was; else the incident's mode, held back by what stands now."""
+    incident = errand.incident
+    if errand.direction == "undo":
+        return Mode.LIVE
+    if incident.person:
+        return incident.mode if policy.ceiling_of(incident.runbook) is not Mode.DRY_RUN else Mode.DRY_RUN
+    now = policy.mode_of(incident.runbook, standing.promotion)
+    return Mode.DRY_RUN if Mode.DRY_RUN in (now, incident.mode) else incident.mode
+
+
+def paused_words(pauses: tuple[PauseRow, ...], here: str) -> str:
+    """Who paused and why; empty when nothing is paused."""
+    words = [f"{row.who}: {row.why}" + (f" ({row.runbook})" if row.runbook else "") for row in pauses]
+    return "; ".join([*words, *([here] if here else [])])

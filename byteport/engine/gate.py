@@ -1,0 +1,281 @@
+"""The one door. Every mutation passes `Gate.perform`, for each step and before every attempt; nothing else applies.
+
+In order: a settled intent answers for itself; one that was begun is looked at; facts are read now; every guard is
+asked; budgets are reserved, all or none; the ledger opens the intent and has the last word; an attempt begins under a
+live claim; the effect; the outcome. Whatever is missing or unreachable denies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from byteport.engine.facts import look_now
+from byteport.engine.policy import Policy
+from byteport.engine.standing import standing_guards
+from byteport.errors import Overspent, Permanent, Refusal, Transient, Unavailable
+from byteport.grammar.action import Action
+from byteport.grammar.evidence import Evidence
+from byteport.grammar.guards import Facts, Guard
+from byteport.grammar.plan import Do
+from byteport.grammar.runbook import Runbook
+from byteport.grammar.verdict import Claim, Grant, Verdict
+from byteport.model.base import Json
+from byteport.model.units import seconds
+from byteport.ports import Readers, Writers
+from byteport.records.change import Lease
+from byteport.records.incident import Incident
+from byteport.records.intent import Direction, Intent, NewIntent, intent_key
+from byteport.records.outcome import Done, Failed, Held, Outcome, Refused
+from byteport.stores import Budgets, Ledger
+
+LOOK_AGAIN = seconds(5)
+
+
+@dataclass(frozen=True)
+class Errand:
+    """One step to perform: what, for whom, under which claim, and what is known."""
+
+    page: Runbook
+    incident: Incident
+    lease: Lease
+    number: int
+    step: Do
+    evidence: Evidence
+    direction: Direction = "do"
+
+    @property
+    def action(self) -> Action:
+        return self.step.action
+
+    @property
+    def key(self) -> str:
+        plan = self.incident.plan
+        return intent_key(self.incident.id, plan.digest if plan else "", self.number, self.direction)
+
+
+@dataclass(frozen=True)
+class Gate:
+    ledger: Ledger
+    budgets: Budgets
+    readers: Readers
+    writers: Writers
+    policy: Policy
+
+    def perform(self, errand: Errand) -> Outcome:
+        """Carry the step out once, or say why not. Raises Stale (another worker's by now) and Unavailable (ledger)."""
+        intent = self.ledger.find_intent(errand.key)
+        if intent is not None and intent.outcome is not None:
+            return intent.outcome  # settled before a crash
+        if intent is not None and intent.attempts and self._holds(intent):
+            return self._settle(intent, Done(note="seen to have happened", effect=intent.effect))
+        facts = look_now(self.ledger, self.policy, errand)
+        guards = self.guards_of(errand)
+        action, verdicts = asked(intent.action if intent is not None else errand.action, guards, facts)
+        if intent is not None and action != intent.action:
+            verdicts = (*verdicts, _member_forbidden())
+        if not all(verdicts):
+            return self._refuse(intent, verdicts)
+        try:
+            if intent is None:
+                opened = self._open(errand, action, guards, facts)
+                if not isinstance(opened, Intent):
+                    return opened
+                intent = opened
+            return self._carry_out(intent, errand)
+        except Refusal as refusal:  # paused, or overspent by the ledger's count
+            if isinstance(refusal, Overspent):
+                self._rebuild()
+            return self._refuse(intent, (*verdicts, refusal.verdict))
+
+    def guards_of(self, errand: Errand) -> tuple[Guard, ...]:
+        """The standing guards, then the page's, then the move's; an undo passes those that bind it."""
+        standing = standing_guards(self.policy)
+        if errand.direction == "undo":
+            return standing
+        return standing + errand.page.guards_of(errand.step.move)
+
+    def _open(self, errand: Errand, action: Action, guards: Sequence[Guard], facts: Facts) -> Intent | Refused | Held:
+        claims = tuple(claim for guard in guards for claim in guard.claims(action, facts))
+        try:
+            grant = self._reserve(errand.key, claims)
+            before: Json = action.look_before(self.readers)
+        except Unavailable as gone:
+            return Refused(verdicts=(_store_gone(gone),))
+        except Transient as hiccup:
+            self.budgets.give_back(errand.key)
+            return Held(after=LOOK_AGAIN, reason=f"cannot look before acting: {hiccup}")
+        if not grant.granted:
+            return Refused(verdicts=(grant.refusal,))
+        if action.divisible and grant.amount < action.amount:
+            action = action.first(grant.amount)
+        return self.ledger.open_intent(
+            NewIntent(
+                key=errand.key,
+                incident=errand.incident.id,
+                step=errand.number,
+                direction=errand.direction,
+                move=errand.step.move,
+                action=action,
+                claims=_as_granted(claims, grant),
+                grant=grant,
+                pre_state=before,
+                undo=errand.step.undo if errand.direction == "do" else None,
+            ),
+            errand.lease,
+        )
+
+    def _reserve(self, key: str, claims: tuple[Claim, ...]) -> Grant:
+        """Ask the budgets; an empty store is first rebuilt from the ledger, which delays and never overspends."""
+        grant = self.budgets.reserve(key, claims)
+        if not grant.granted and grant.refused_by is None and grant.epoch == 0:
+            self._rebuild()
+            grant = self.budgets.reserve(key, claims)
+        return grant
+
+    def _rebuild(self) -> None:
+        with self.ledger.begin_rebuild() as (epoch, spends):
+            self.budgets.rebuild(epoch, spends)
+
+    def _carry_out(self, intent: Intent, errand: Errand) -> Outcome:
+        """Ask for the effect until it shows. A slow action and a crashed one look the same."""
+        action = intent.action  # as narrowed and journalled, never as planned
+        if not intent.attempts and self._holds(intent):
+            return self._settle(intent, Done(ours=False, note="it was so before"), refund=True)
+        if intent.attempts and (intent.answered or not action.idempotent or self._overdue(intent, errand)):
+            return self._wait_or_give_up(intent, errand)
+        intent = self.ledger.begin_attempt(intent, errand.lease, action.timeout, errand.incident.runbook)
+        try:
+            effect = action.apply(self.writers, intent)
+        except Permanent as refusal:
+            return self._settle(intent, Failed(reason=str(refusal)))
+        except Transient as hiccup:
+            return Held(after=seconds(10), reason=str(hiccup))
+        intent = self.ledger.mark_answered(intent, effect)
+        if not self._holds(intent):
+            return Held(after=LOOK_AGAIN, reason="the effect is not visible yet")
+        return self._settle(intent, Done(note=effect.note, effect=effect))
+
+    def _wait_or_give_up(self, intent: Intent, errand: Errand) -> Outcome:
+        """Never sent again: waited for within the action's patience, then unknown."""
+        if not self._overdue(intent, errand):
+            return Held(after=LOOK_AGAIN, reason="begun; waiting for the effect to show")
+        return self._settle(intent, Failed(reason="begun, effect never seen", unknown=True))
+
+    def _overdue(self, intent: Intent, errand: Errand) -> bool:
+        began = intent.begun_at or intent.opened_at
+        return errand.lease.now - began > intent.action.patience
+
+    def _holds(self, intent: Intent) -> bool:
+        """Whether it is so at the target; what cannot be told is not so."""
+        try:
+            return bool(intent.action.holds(self.readers, intent))
+        except (Transient, Permanent):
+            return False
+
+    def _settle(self, intent: Intent, outcome: Done | Failed | Refused, *, refund: bool = False) -> Outcome:
+        settled = self.ledger.settle(intent, outcome, refund=refund)
+        if refund:
+            self.budgets.give_back(intent.key)
+        return settled.outcome or outcome
+
+    def _refuse(self, intent: Intent | None, verdicts: Sequence[Verdict]) -> Outcome:
+        """Nothing more is written. After an attempt the intent is stopped, so that its undo rules run."""
+        refused = Refused(verdicts=tuple(verdicts))
+        if intent is None:
+            return refused
+        if intent.attempts:
+            stopped = f"stopped: {refused.blocking.guard}: {refused.blocking.reason}"
+            return self._settle(intent, Failed(reason=stopped, unknown=not intent.answered))
+        self._settle(intent, refused, refund=True)
+        return refused
+
+    def close_out(self, intent: Intent, lease: Lease) -> bool:
+        """Settle an intent that nobody will carry on: done, never begun, or unknown after its patience. False: not yet."""
+        if intent.outcome is not None:
+            return True
+        if not intent.attempts:
+            self._settle(intent, Failed(reason="never begun"), refund=True)
+        elif self._holds(intent):
+            self._settle(intent, Done(note="seen to have happened", effect=intent.effect))
+        elif lease.now - (intent.begun_at or intent.opened_at) > intent.action.patience:
+            self._settle(intent, Failed(reason="begun, effect never seen", unknown=True))
+        else:
+            return False
+        return True
+
+    def rehearse(self, errands: Sequence[Errand]) -> list[tuple[Errand, str, tuple[Verdict, ...]]]:
+        """Walk every Do step as it would be: its preview and verdicts, each peek counting those before it.
+
+        Reads and never spends. Locks count as held, since acting begins with them.
+        """
+        ahead: dict[str, int] = {}
+        return [(errand, *self._rehearsed(errand, ahead)) for errand in errands]
+
+    def _rehearsed(self, errand: Errand, ahead: dict[str, int]) -> tuple[str, tuple[Verdict, ...]]:
+        facts = replace(look_now(self.ledger, self.policy, errand), held=_EVERYTHING)
+        guards = [guard for guard in self.guards_of(errand) if guard.name != "live_mode"]
+        action, verdicts = asked(errand.action, guards, facts)
+        claims = tuple(claim for guard in guards for claim in guard.claims(action, facts))
+        try:
+            grant = self.budgets.peek(claims, ahead)
+        except Unavailable as gone:
+            return self._preview(action), (*verdicts, _store_gone(gone))
+        if not grant.granted:
+            return self._preview(action), (*verdicts, grant.refusal)
+        if action.divisible and grant.amount < action.amount:
+            action = action.first(grant.amount)
+        for claim in _as_granted(claims, grant):
+            ahead[claim.key] = ahead.get(claim.key, 0) + claim.amount
+        return self._preview(action), verdicts
+
+    def _preview(self, action: Action) -> str:
+        try:
+            return action.preview(self.readers)
+        except (Transient, Permanent) as problem:
+            return f"{type(action).__name__} on {action.subject} (cannot be previewed: {problem})"
+
+
+class _Everything(frozenset[str]):
+    """Holds whatever is asked; only a rehearsal stands on it."""
+
+    def __contains__(self, _key: object) -> bool:
+        return True
+
+
+_EVERYTHING = _Everything()
+
+
+def asked(action: Action, guards: Sequence[Guard], facts: Facts) -> tuple[Action, tuple[Verdict, ...]]:
+    """Every guard's verdict in order, and the action without the members that they leave out.
+
+    A guard is asked about what those before it have left; one that would leave nothing denies, and leaves all in.
+    """
+    verdicts: list[Verdict] = []
+    for guard in guards:
+        verdict = guard.check(action, facts)
+        verdicts.append(verdict)
+        if verdict:
+            action = guard.narrow(action, facts)
+    return action, tuple(verdicts)
+
+
+def _member_forbidden() -> Verdict:
+    return Verdict(
+        guard="journalled_batch",
+        kind="precondition",
+        allowed=False,
+        reason="a member of the batch that was journalled has become forbidden",
+    )
+
+
+def _as_granted(claims: Sequence[Claim], grant: Grant) -> tuple[Claim, ...]:
+    """The claims with the amount that was really granted, as the ledger counts them."""
+    return tuple(c.with_(amount=min(c.amount, grant.amount)) if c.up_to and grant.amount else c for c in claims)
+
+
+def _store_gone(gone: Unavailable) -> Verdict:
+    return Verdict(
+        guard="budgets_store", kind="precondition", allowed=False, reason=f"the budgets store is out of reach: {gone}"
+    )

@@ -1,0 +1,144 @@
+"""Stored answers become a page's evidence; live probes become answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from byteport.errors import Denied, OutOfTime, Permanent, Transient
+from byteport.grammar.evidence import Evidence, Failure, Field, fields_of
+from byteport.grammar.runbook import Runbook
+from byteport.model.base import canonical
+from byteport.model.target import Target
+from byteport.ports import Readers
+from byteport.records.evidence import Answer, StoredAnswer
+from byteport.redaction import redact
+
+MOST_BYTES = 256 * 1024
+
+
+def gather(
+    page: Runbook,
+    target: Target,
+    answers: Sequence[StoredAnswer],
+    now: datetime,
+    options: Mapping[str, Any],
+    acted_at: datetime | None = None,
+) -> Evidence:
+    """The newest answer of every field, with the first round as `before`. Pure.
+
+    A field whose newest answer is a failure is a failure: an old answer does not stand in for a lost one.
+    """
+    rounds = [answer.round for answer in answers]
+    first = [answer for answer in answers if answer.round == min(rounds)] if rounds else []
+    before = _evidence(page, target, first, now, options, None, None) if rounds else None
+    return _evidence(page, target, answers, now, options, acted_at, before)
+
+
+def _evidence(
+    page: Runbook,
+    target: Target,
+    answers: Sequence[StoredAnswer],
+    now: datetime,
+    options: Mapping[str, Any],
+    acted_at: datetime | None,
+    first: Evidence | None,
+) -> Evidence:
+    newest: dict[str, StoredAnswer] = {}
+    for answer in sorted(answers, key=lambda a: a.round):
+        newest[answer.field] = answer
+    facts: dict[str, Any] = {}
+    failures: dict[str, Failure] = {}
+    for name, field in fields_of(page.evidence).items():
+        if name in newest:
+            _place(name, field, newest[name], facts, failures)
+    return page.evidence(
+        target=target,
+        facts=facts,
+        failures=failures,
+        looked_at=now,
+        options=options,
+        acted_at=acted_at,
+        first=first,
+        taken_at={name: answer.taken_at for name, answer in newest.items()},
+    )
+
+
+def _place(name: str, field: Field, answer: StoredAnswer, facts: dict[str, Any], failures: dict[str, Failure]) -> None:
+    if answer.failure is not None:
+        failures[name] = answer.failure
+        return
+    try:
+        facts[name] = field.load(answer.fact)
+    except ValidationError as wrong:
+        failures[name] = Failure(kind="malformed", text=_first_error(wrong))
+
+
+def ask_all(page: Runbook, names: Sequence[str], target: Target, readers: Readers) -> list[Answer]:
+    """Ask a group's probes at the same time, each inside its own time-out; every one gets an answer or a failure."""
+    specs = [field for name, field in fields_of(page.evidence).items() if name in names]
+    pool = ThreadPoolExecutor(max_workers=max(1, len(specs)), thread_name_prefix="probe")
+    try:
+        asked = [(spec, pool.submit(ask, spec, target, readers)) for spec in specs]
+        return [_answered(spec, future) for spec, future in asked]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _answered(spec: Field, future: Future[Answer]) -> Answer:
+    limit = spec.probe.timeout.total_seconds()
+    try:
+        return future.result(timeout=limit)
+    except FutureTimeout:
+        return Answer(
+            field=spec.name,
+            duration_ms=limit * 1000,
+            failure=Failure(kind="timeout", text=f"{spec.probe.name} did not answer within {limit:g} s"),
+        )
+
+
+def ask(spec: Field, target: Target, readers: Readers) -> Answer:
+    """One probe: its answer as stored (redacted, bounded), or its typed failure. Never raises."""
+    began = time.monotonic()
+    fact, failure = _attempt(lambda: spec.dump(spec.load(spec.probe(target, readers))))
+    if failure is None:
+        fact = redact(fact)
+        size = len(canonical(fact))
+        if size > MOST_BYTES:
+            fact, failure = (
+                None,
+                Failure(kind="malformed", text=f"the answer has {size} bytes, at most {MOST_BYTES} are kept"),
+            )
+    return Answer(field=spec.name, fact=fact, failure=failure, duration_ms=(time.monotonic() - began) * 1000)
+
+
+def _attempt(look: Callable[[], Any]) -> tuple[Any, Failure | None]:
+    try:
+        return look(), None
+    except OutOfTime as late:
+        return None, _failure("timeout", late)
+    except Denied as denied:
+        return None, _failure("denied", denied)
+    except (Transient, Permanent) as problem:
+        return None, _failure("unreachable", problem)
+    except ValidationError as wrong:
+        return None, Failure(kind="malformed", text=_first_error(wrong))
+    except Exception as bug:  # a probe's bug is one failed probe, not a lost round
+        return None, _failure("bug", bug)
+
+
+def _failure(kind: Any, problem: Exception) -> Failure:
+    text = str(redact(str(problem) or type(problem).__name__))
+    return Failure(kind=kind, text=f"{type(problem).__name__}: {text}"[:500] if kind == "bug" else text[:500])
+
+
+def _first_error(wrong: ValidationError) -> str:
+    error = wrong.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in error["loc"]) or "answer"
+    return f"{where}: {error['msg']}"

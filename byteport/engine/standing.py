@@ -1,0 +1,140 @@
+"""The guards that stand before every page's own. Anything they cannot read denies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar
+
+from byteport.engine.policy import Policy
+from byteport.grammar.action import Action
+from byteport.grammar.guards import Budget, Facts, Guard, scope_of
+from byteport.grammar.verdict import Claim, OnHit, Verdict
+from byteport.model.signal import Mode
+
+
+@dataclass(frozen=True, kw_only=True)
+class KillSwitch(Guard):
+    """Nothing is paused: not the fleet, not this runbook, not this process, not this host."""
+
+    kind: ClassVar[str] = "forbidden"
+
+    def check(self, action: Action, facts: Facts) -> Verdict:
+        return self.deny(f"paused: {facts.paused}") if facts.paused else self.allow()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveMode(Guard):
+    """The mode still allows writing; a switch to dry run during a run is a refusal."""
+
+    kind: ClassVar[str] = "dry_run"
+
+    def check(self, action: Action, facts: Facts) -> Verdict:
+        return self.deny(f"the mode is {facts.mode} by now") if facts.mode is Mode.DRY_RUN else self.allow()
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotSilenced(Guard):
+    """No silence and no maintenance window covers the target; they stop acting, not looking."""
+
+    on_hit: OnHit = "end"
+
+    def check(self, action: Action, facts: Facts) -> Verdict:
+        return self.deny(f"silenced: {facts.silenced}") if facts.silenced and not facts.undoing else self.allow()
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoVeto(Guard):
+    """Nobody undid an earlier act of this page on this target; that is a veto for 24 h."""
+
+    def check(self, action: Action, facts: Facts) -> Verdict:
+        if facts.vetoed_until is None or facts.undoing:
+            return self.allow()
+        return self.deny("a person undid an earlier act on this target", frees_at=facts.vetoed_until)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotOurselves(Guard):
+    """Neither the target nor the subject hosts BytePort, its stores or its ingress."""
+
+    kind: ClassVar[str] = "forbidden"
+
+    def check(self, action: Action, facts: Facts) -> Verdict:
+        touched = {str(facts.evidence.target), action.subject, *facts.evidence.target.within, *action.within}
+        ours = touched & facts.self_keys
+        return self.deny(f"{', '.join(sorted(ours))} hosts BytePort itself") if ours else self.allow()
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoGitopsOwner(Guard):
+    """No GitOps controller syncs the workload by itself."""
+
+    kind: ClassVar[str] = "forbidden"
+
+    def check(self, action: Action, facts: Facts) -> Verdict:
+        owner = facts.gitops_owner
+        return self.deny(f"{owner} syncs this workload: propose the change there") if owner else self.allow()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalmGuard(Guard):
+    """No storm: so many new incidents of one runbook are not remediated one by one."""
+
+    kind: ClassVar[str] = "abort"
+
+    def check(self, action: Action, facts: Facts) -> Verdict:
+        return self.deny(f"storm: {facts.storm}") if facts.storm and not facts.undoing else self.allow()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Writes(Budget):
+    """The global ceiling on writes: ten planned steps in ten minutes for a cluster, host group or database server."""
+
+    kind: ClassVar[str] = "ceiling"
+
+    def claims(self, action: Action, facts: Facts) -> tuple[Claim, ...]:
+        (claim,) = super().claims(action, facts)
+        return (claim.with_(counts_only=facts.undoing),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstDay(Budget):
+    """A newly live runbook starts at one action an hour for 24 h. A person's own run is not slowed."""
+
+    def claims(self, action: Action, facts: Facts) -> tuple[Claim, ...]:
+        young = facts.live_since is not None and facts.now - facts.live_since < timedelta(hours=24)
+        if not young or facts.by_person or facts.undoing:
+            return ()
+        return (
+            Claim.window(
+                f"first_day:{facts.runbook}",
+                limit=self.limit,
+                per=timedelta(hours=1),
+                guard=self.name,
+                kind=self.kind,
+                on_hit=self.on_hit,
+            ),
+        )
+
+
+def standing_guards(policy: Policy) -> tuple[Guard, ...]:
+    """In the order in which they are asked."""
+    return (
+        KillSwitch(name="pause"),
+        LiveMode(name="live_mode"),
+        NotSilenced(name="silence"),
+        NoVeto(name="human_veto"),
+        NotOurselves(name="self_targets"),
+        NoGitopsOwner(name="gitops_owner"),
+        CalmGuard(name="storm_breaker"),
+        Writes(
+            name="global_writes",
+            counter="global_writes",
+            limit=10,
+            per=timedelta(minutes=10),
+            scope=scope_of,
+            by_amount=False,
+            scope_name="cluster, host group or database server",
+        ),
+        FirstDay(name="first_day_rate", limit=policy.first_day_rate, per=timedelta(hours=1), by_amount=False),
+    )

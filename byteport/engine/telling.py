@@ -1,0 +1,88 @@
+"""What people are told: built once for all channels, redacted, identified so that a repeat is a repeat."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from byteport.engine.work import Work
+from byteport.grammar.story import Story
+from byteport.model.signal import Mode
+from byteport.records.delivery import Kind, Message
+from byteport.records.incident import Incident
+from byteport.redaction import redact
+
+STORM = "storm_breaker"
+
+
+def escalation(work: Work) -> tuple[Message, ...]:
+    """One message for each of the page's channels that is configured; the fallback where none is."""
+    return _messages(work, "escalation", work.incident.reason, full=True)
+
+
+def resolution(work: Work) -> tuple[Message, ...]:
+    """How it ended; only where something was done or people had been told before."""
+    incident = work.incident
+    if not (work.has_written or incident.escalated_at):
+        return ()
+    return _messages(work, "resolution", incident.reason, full=False)
+
+
+def _messages(work: Work, kind: Kind, reason: str, *, full: bool) -> tuple[Message, ...]:
+    page, incident, story = work.page, work.incident, work.story(reason=reason)
+    fields = dict(page.escalate.summary(story)) if page.escalate.summary else {}
+    bundle = _bundle(work, story) if full else {}
+    word = incident.word if kind == "resolution" else "escalated"
+    return tuple(
+        Message(
+            kind=kind,
+            channel=channel,
+            dedup_key=dedup_key(work, kind),
+            severity=str(incident.signal.severity),
+            dedup_seconds=page.escalate.once_per.total_seconds(),
+            dry_run=incident.mode is Mode.DRY_RUN,
+            link=story.link,
+            title=f"{page.name}: {incident.signal.target.key} {word}",
+            text=str(redact(reason)),
+            fields=redact(fields),
+            bundle=redact(bundle),
+        )
+        for channel in channels_of(work)
+    )
+
+
+def channels_of(work: Work) -> tuple[str, ...]:
+    configured = tuple(name for name in work.page.escalate.channels if name in work.policy.channels)
+    return configured or (work.policy.fallback_channel,)
+
+
+def dedup_key(work: Work, kind: Kind) -> str:
+    """Equal for repeats of one matter. A rise in severity, another class or a failed remediation is another matter."""
+    incident = work.incident
+    if incident.reason.startswith(STORM):
+        return f"{kind}|{incident.runbook}|storm"
+    names = {"classification": _class(incident), "class": _class(incident)}
+    named = [names.get(name, incident.signal.target.key) for name in work.page.escalate.per]
+    failed = "failed" if work.has_written and incident.ending == "" else ""
+    parts = [kind, incident.runbook, *dict.fromkeys(named), _class(incident), str(incident.signal.severity), failed]
+    if kind == "resolution":
+        parts.append(incident.id)
+    return "|".join(part for part in parts if part)
+
+
+def _class(incident: Incident) -> str:
+    return incident.diagnosis.name if incident.diagnosis else ""
+
+
+def _bundle(work: Work, story: Story) -> dict[str, Any]:
+    """The contract's content, and what every escalation carries: reasons, plan, verdicts, timeline, commands."""
+    page, incident = work.page, work.incident
+    return {
+        **(page.escalate.bundle(story) if page.escalate.bundle else {}),
+        "signal": incident.signal.name,
+        "target": str(incident.signal.target),
+        "diagnosis": incident.diagnosis.model_dump(mode="json") if incident.diagnosis else None,
+        "plan": incident.plan.model_dump(mode="json") if incident.plan else None,
+        "verdicts": [event.data for event in work.events if event.kind in ("verdict", "rehearsal")],
+        "timeline": [f"{event.at:%H:%M:%S} {event.kind}: {event.text}" for event in work.events],
+        "manual_commands": list(page.escalate.manual(story)) if page.escalate.manual else [],
+    }

@@ -1,0 +1,81 @@
+"""What a plan owes afterwards, settled through the gate: never blindly, never over a person's later change."""
+
+from __future__ import annotations
+
+from byteport.engine.work import Work
+from byteport.grammar.plan import Do
+from byteport.model.units import seconds
+from byteport.records.change import Change
+from byteport.records.event import Event
+from byteport.records.intent import Obligation
+from byteport.records.outcome import Done, Failed, Held, Refused
+
+LOOK_EVERY = seconds(30)
+
+
+def settle_next(work: Work) -> Change | None:
+    """One step towards settling what is owed; None when nothing is owed or it is too early to look again.
+
+    The newest step's obligation first. Odd tries have a round out.
+    """
+    owed = work.ledger.owed(work.incident.id)
+    if not owed or not _is_time(work, owed):
+        return None
+    if work.incident.attempt % 2 == 0 and (fields := _fields(work, owed)):
+        return work.look(fields, "may it be undone?", attempt=work.incident.attempt + 1)
+    events = tuple(event for obligation in owed for event in _settle(work, obligation))
+    undone = work.incident.undone or any(event.data.get("undone") for event in events)
+    return work.wait(seconds(0), *events, attempt=0, undo_checked_at=work.now, undone=undone)
+
+
+def is_owed(work: Work) -> bool:
+    return bool(work.ledger.owed(work.incident.id))
+
+
+def _is_time(work: Work, owed: list[Obligation]) -> bool:
+    checked = work.incident.undo_checked_at
+    due = checked is None or work.now - checked >= LOOK_EVERY
+    return due or work.incident.attempt % 2 == 1 or any(o.by <= work.now for o in owed if checked and o.by > checked)
+
+
+def _fields(work: Work, owed: list[Obligation]) -> tuple[str, ...]:
+    checks = [obligation.undo.when for obligation in owed if obligation.undo.when]
+    return tuple(dict.fromkeys(name for check in checks for name in work.page.checks[check]))
+
+
+def _settle(work: Work, obligation: Obligation) -> list[Event]:
+    """Do it when its condition is known to hold; else wait for it, and at the deadline escalate or drop."""
+    when = obligation.undo.when
+    truth = work.check(when) if when else None
+    if truth is None or truth.value:
+        return _perform(work, obligation)
+    if work.now < obligation.by:
+        return []
+    state = "dropped" if obligation.undo.otherwise == "drop" else "escalated"
+    why = f"{when} did not come true by its deadline: {truth.because}"
+    return [_closed(work, obligation, state, why)]
+
+
+def _perform(work: Work, obligation: Obligation) -> list[Event]:
+    step = Do(move=obligation.move, action=obligation.undo.action)
+    outcome = work.gate.perform(work.errand(obligation.step, step, "undo"))
+    match outcome:
+        case Done():
+            return [_closed(work, obligation, "done", outcome.note or "undone")]
+        case Failed():
+            return [_closed(work, obligation, "escalated", outcome.reason)]
+        case Held():
+            return [Event(kind="held", text=f"undo of {obligation.move}: {outcome.reason}")]
+        case Refused() if work.now >= obligation.by:
+            return [_closed(work, obligation, "escalated", outcome.blocking.reason)]
+        case Refused():
+            return [Event(kind="verdict", text=f"undo of {obligation.move} held: {outcome.blocking.reason}")]
+
+
+def _closed(work: Work, obligation: Obligation, state: str, why: str) -> Event:
+    work.ledger.settle_obligation(obligation.id, state, why)
+    return Event(
+        kind="undo",
+        text=f"{obligation.move}: {state}: {why}",
+        data={"obligation": obligation.id, "state": state, "undone": state == "done"},
+    )

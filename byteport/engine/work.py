@@ -1,0 +1,160 @@
+"""What a move works with: the incident, its claim, its page, and what is known so far."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from byteport.engine.gate import Errand, Gate
+from byteport.engine.gathering import gather
+from byteport.engine.policy import Policy
+from byteport.grammar.evidence import Evidence, fields_of
+from byteport.grammar.plan import Do
+from byteport.grammar.runbook import Runbook
+from byteport.grammar.story import Performed, Story
+from byteport.grammar.truth import Truth, truth_of
+from byteport.model.units import seconds
+from byteport.records.change import Change, Lease
+from byteport.records.event import Event, StoredEvent
+from byteport.records.evidence import Round
+from byteport.records.incident import Incident, Phase
+from byteport.records.intent import Intent
+from byteport.records.outcome import Done, Failed
+from byteport.stores import Ledger
+
+DIAGNOSIS_DEADLINE = 90.0
+GROUP_LEASE = 15.0
+SLOW_PROBE = seconds(10)
+
+
+@dataclass(frozen=True)
+class Work:
+    """One move's view. Everything it computes is read once; nothing here changes anything."""
+
+    incident: Incident
+    lease: Lease
+    page: Runbook
+    ledger: Ledger
+    gate: Gate
+    policy: Policy
+
+    @property
+    def now(self) -> datetime:
+        """The ledger's clock when the claim was granted."""
+        return self.lease.now
+
+    @property
+    def is_looking(self) -> bool:
+        """A round is out and its deadline has not passed: whatever woke the incident, there is nothing to do yet."""
+        incident = self.incident
+        return incident.pending > 0 and incident.look_until is not None and incident.look_until > self.now
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        incident = self.incident
+        return gather(
+            self.page,
+            incident.signal.target,
+            self.ledger.answers(incident.id),
+            self.now,
+            self.policy.options_of(self.page),
+            incident.acted_at,
+        )
+
+    @cached_property
+    def intents(self) -> list[Intent]:
+        return self.ledger.intents_of(self.incident.id)
+
+    @cached_property
+    def events(self) -> list[StoredEvent]:
+        return self.ledger.events(self.incident.id)
+
+    @property
+    def has_written(self) -> bool:
+        """Whether any attempt of this incident has begun."""
+        return self.incident.acted_at is not None or any(intent.attempts for intent in self.intents)
+
+    @property
+    def has_done(self) -> bool:
+        """Whether any step ended well, also where it was so before."""
+        return any(isinstance(intent.outcome, Done) for intent in self.intents)
+
+    def errand(self, number: int, step: Do, direction: Any = "do") -> Errand:
+        return Errand(self.page, self.incident, self.lease, number, step, self.evidence, direction)
+
+    def story(self, refused: tuple[Any, ...] = (), reason: str = "") -> Story:
+        incident = self.incident
+        return Story(
+            evidence=self.evidence,
+            diagnosis=incident.diagnosis,
+            performed=tuple(map(performed, self.intents)),
+            refused=refused,
+            reason=reason or incident.reason,
+            link=f"{self.policy.base_url.rstrip('/')}/incidents/{incident.id}",
+        )
+
+    def check(self, name: str) -> Truth:
+        """A check of the page by the name of its evidence method, on the newest evidence."""
+        return truth_of(getattr(self.page.evidence, name), self.evidence)
+
+    def look(self, names: tuple[str, ...], why: str, **changes: Any) -> Change:
+        """Open a round that asks for these fields; the same phase goes on when it is in, or at its deadline."""
+        groups = self.page.groups(names)
+        lease, deadline = self._times(names)
+        incident = self.incident.model_copy(
+            update={
+                "round": self.incident.round + 1,
+                "pending": len(groups),
+                "due_at": self.now + seconds(deadline),
+                "look_until": self.now + seconds(deadline),
+                "hiccups": 0,
+                **changes,
+            }
+        )
+        return Change(
+            incident=incident,
+            look=Round(groups=groups, purpose=why, lease_seconds=lease, deadline_seconds=deadline),
+            events=(Event(kind="look", text=why, data={"round": incident.round, "groups": groups}),),
+        )
+
+    def _times(self, names: tuple[str, ...]) -> tuple[float, float]:
+        """A round with a slow probe (a disk scan) gets a longer lease and deadline."""
+        slow = any(fields_of(self.page.evidence)[name].probe.timeout > SLOW_PROBE for name in names)
+        return (70.0, 160.0) if slow else (GROUP_LEASE, DIAGNOSIS_DEADLINE)
+
+    def wait(self, delay: timedelta, *events: Event, **changes: Any) -> Change:
+        """The same phase again, `delay` from now."""
+        incident = self.incident.model_copy(update={"due_at": self.now + delay, "pending": 0, "hiccups": 0, **changes})
+        return Change(incident=incident, events=events)
+
+    def go(self, phase: Phase, *events: Event, text: str = "", **changes: Any) -> Change:
+        """The next phase, due at once; tells the journal."""
+        incident = self.incident.to(phase, **{"due_at": self.now, "pending": 0, **changes})
+        told = Event(kind="phase", text=text or incident.reason, data={"from": self.incident.phase, "to": phase})
+        return Change(incident=incident, events=(*events, told))
+
+    def escalate(self, reason: str, *events: Event, **changes: Any) -> Change:
+        """To a person, with the reason."""
+        return self.go(Phase.ESCALATE, *events, text=reason, reason=reason, **changes)
+
+
+def jittered(base: timedelta) -> timedelta:
+    """Between half and one and a half of `base`, so that those who wait for one thing do not come together."""
+    return base * random.uniform(0.5, 1.5)  # noqa: S311  (spreads load; decides nothing)
+
+
+def performed(intent: Intent) -> Performed:
+    """An intent as it is told."""
+    match intent.outcome:
+        case Done() as done:
+            how, note = ("done" if done.ours else "not_ours"), done.note
+        case Failed() as failed:
+            how, note = ("unknown" if failed.unknown else "failed"), failed.reason
+        case None:
+            how, note = "open", "not settled"
+        case refused:
+            how, note = "stopped", refused.blocking.reason
+    return Performed(move=intent.move, action=intent.action, effect=intent.effect, how=how, note=note)
