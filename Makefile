@@ -49,56 +49,6 @@ format: setup-dev ## format, and mend what can be mended safely
 lock: setup-dev ## pin the dependencies anew (ARGS="--upgrade")
 	@ops/lock $(ARGS)
 
-bench chaos clean
-
-ARGS ?=
-BIN := .venv/bin
-STAMPS := .venv/.stamps
-WORKERS ?= 2
-
-help: ## list the targets
-	@sed -nE 's/^([a-z-]+):[^#]*## (.*)$$/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
-
-setup: $(STAMPS)/base ## install BytePort and its embedded servers into .venv
-
-setup-dev: $(STAMPS)/base $(STAMPS)/dev
-
-$(STAMPS)/base: requirements.lock pyproject.toml ops/make-venv
-	@ops/make-venv requirements.lock $@
-
-$(STAMPS)/dev: requirements-dev.lock pyproject.toml ops/make-venv | $(STAMPS)/base
-	@ops/make-venv requirements-dev.lock $@
-
-demo: setup ## play one incident for real on this machine (ARGS="--dry-run", "--json")
-	@$(BIN)/byteport demo $(ARGS)
-
-up: setup ## run the whole fleet on this machine with embedded servers
-	@$(BIN)/byteport up $(ARGS)
-
-test: setup-dev ## install what the tests need, lint, and run the whole suite
-	@tests/install-servers
-	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(ARGS)
-
-lint: setup-dev ## format check, ruff, mypy --strict, import contracts, house law
-	@$(BIN)/ruff format --check --quiet . || { echo "lint: not formatted; run: make format" >&2; exit 1; }
-	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports --no-logo --no-timings >.venv/.import-lint 2>&1 || { cat .venv/.import-lint >&2; exit 1; }
-	@$(BIN)/python -m pytest -q --no-header -p no:cacheprovider tests/architecture
-	@echo "lint: clean"
-
-format: setup-dev ## format, and mend what can be mended safely
-	@$(BIN)/ruff format --quiet .
-	@$(BIN)/ruff check --quiet --fix .
-
-LOCK := $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header --no-annotate \
-	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options --resolver=backtracking
-
-lock: setup-dev ## pin the newest allowed versions again (ARGS="--upgrade")
-	@$(LOCK) $(ARGS) --extra embedded -o requirements.lock pyproject.toml requirements-build.in
-	@$(LOCK) $(ARGS) --extra embedded --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml requirements-build.in
-
 bench chaos:
 	@echo "make $@: this campaign arrives with a later release; nothing was run" >&2; exit 2
 
