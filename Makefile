@@ -14,8 +14,10 @@ help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)$$/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
 setup: $(STAMPS)/base ## install BytePort and its embedded servers into .venv
+	@:
 
 setup-dev: $(STAMPS)/base $(STAMPS)/dev
+	@:
 
 $(STAMPS)/base: requirements.lock pyproject.toml ops/make-venv
 	@ops/make-venv requirements.lock $@
