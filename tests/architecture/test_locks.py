@@ -23,7 +23,7 @@ def pinned(lock):
     return {canonical(line.partition("==")[0]) for line in lines if line and line[0] not in " #"}
 
 
-@pytest.mark.parametrize(("python", "machine"), product(PYTHONS, MACHINES))
+@pytest.mark.parametrize(("python", "machine"), list(product(PYTHONS, MACHINES)))
 def test_every_package_finds_what_it_wants_in_the_lock(python, machine):
     here = default_environment() | {
         "python_version": python.rpartition(".")[0],
