@@ -60,10 +60,14 @@ class Spend(Value):
 
 
 class Due(Value):
-    """An incident that the sweeper found due, with the phase that says which task to ring."""
+    """An incident that the sweeper found due, with the phase that says which task to ring.
+
+    `wants_hands` (of the incident's state): something must be settled at the target, so an acting worker is rung.
+    """
 
     incident: str
     phase: Phase
+    wants_hands: bool = False
 
 
 class Listing(Value):

@@ -96,7 +96,7 @@ def hand_over(work: Work, over: HandOver, *events: Event, **changes: object) -> 
 def _rehearsed(work: Work, made: Plan, told: Event) -> Change:
     """Dry run: every Do step walked with its verdicts; waits and looks are listed and take no time."""
     planned = work.incident.model_copy(update={"plan": made})
-    rehearsal = Work(planned, work.lease, work.page, work.ledger, work.gate, work.policy)
+    rehearsal = Work(planned, work.lease, work.page, work.ledger, work.gate, work.policy, work.has_hands)
     walked = work.gate.rehearse([rehearsal.errand(number, step) for number, step in made.dos])
     lines = tuple(
         Event(

@@ -19,6 +19,8 @@ CLEAR_FOR = minutes(10)
 def escalate(work: Work) -> Change:
     """Settle intents, undo what may be undone, tell people; then rest until it is clear, closed, or seven days old."""
     incident = work.incident
+    if work.wants_hands:
+        return work.wait(timedelta(0), wants_hands=True)
     unsettled = _settle_intents(work)
     if (change := undo.settle_next(work)) is not None:
         return change
@@ -81,6 +83,8 @@ def commanded(work: Work) -> Change:
 def write_up(work: Work) -> Change:
     """Close with the postmortem; not over an open intent or an undo that is owed."""
     incident = work.incident
+    if work.wants_hands:
+        return work.wait(timedelta(0), wants_hands=True)
     if _settle_intents(work):
         return work.wait(seconds(5))
     if (change := undo.settle_next(work)) is not None:

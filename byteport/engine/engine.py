@@ -41,7 +41,10 @@ MOST_VAIN_CLAIMS = 5
 
 @dataclass(frozen=True)
 class Engine:
-    """`driver` is empty for the fleet; a process that drives one incident of its own has a name."""
+    """`driver` is empty for the fleet; a process that drives one incident of its own has a name.
+
+    `has_hands`: this process may reach targets, to act and to see whether an act has happened.
+    """
 
     ledger: Ledger
     budgets: Budgets
@@ -52,6 +55,7 @@ class Engine:
     wakeups: Wakeups
     outbox: Outbox
     driver: str = ""
+    has_hands: bool = True
 
     # -- in ----------------------------------------------------------------------------------------------------------
     def take(self, signal: Signal, by_hand: ByHand | None = None) -> Admission | None:
@@ -113,7 +117,7 @@ class Engine:
 
     def _work(self, incident: Incident, lease: Lease) -> Work:
         gate = Gate(self.ledger, self.budgets, self.readers, self.writers, self.policy)
-        return Work(incident, lease, self.pages[incident.runbook], self.ledger, gate, self.policy)
+        return Work(incident, lease, self.pages[incident.runbook], self.ledger, gate, self.policy, self.has_hands)
 
     def run(
         self,

@@ -38,7 +38,7 @@ def look_now(ledger: Ledger, policy: Policy, errand: Errand) -> Facts:
         undoing=errand.direction == "undo",
         live_since=standing.promotion.live_since if standing.promotion else None,
         by_person=incident.person,
-        options=policy.options_of(errand.page),
+        options=policy.options_of(errand.page, target),
     )
 
 

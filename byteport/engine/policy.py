@@ -29,6 +29,8 @@ class Policy:
     mode: Mode | None = None
     file_modes: Mapping[str, Mode] = field(default_factory=dict)
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    target_options: Callable[[Target], Mapping[str, Any]] = lambda _target: {}
+    floor: int = CONFIDENCE_FLOOR
     floors: Mapping[str, int] = field(default_factory=dict)
     annotations: Callable[[Target], Mapping[str, str] | None] = lambda _target: {}
     maintenance: Callable[[Target], str] = lambda _target: ""
@@ -71,9 +73,11 @@ class Policy:
             return "BYTEPORT_PAUSE=true"
         return f"{self.pause_file} exists" if os.path.lexists(self.pause_file) else ""
 
-    def options_of(self, page: Runbook) -> dict[str, Any]:
+    def options_of(self, page: Runbook, target: Target) -> dict[str, Any]:
+        """The page's options as configured, and what the configuration says of this target."""
         given = self.options.get(page.name, {})
-        return {option.name: given.get(option.name, option.default) for option in page.options}
+        chosen = {option.name: given.get(option.name, option.default) for option in page.options}
+        return {**self.target_options(target), **chosen}
 
     def floor_of(self, page: Runbook) -> int:
-        return max(CONFIDENCE_FLOOR, page.confidence_floor, self.floors.get(page.name, 0))
+        return max(self.floor, page.confidence_floor, self.floors.get(page.name, 0))

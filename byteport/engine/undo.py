@@ -18,7 +18,7 @@ def settle_next(work: Work) -> Change | None:
 
     The newest step's obligation first. Odd tries have a round out.
     """
-    owed = work.ledger.owed(work.incident.id)
+    owed = work.owed
     if not owed or not _is_time(work, owed):
         return None
     if work.incident.attempt % 2 == 0 and (fields := _fields(work, owed)):
@@ -29,7 +29,7 @@ def settle_next(work: Work) -> Change | None:
 
 
 def is_owed(work: Work) -> bool:
-    return bool(work.ledger.owed(work.incident.id))
+    return bool(work.owed)
 
 
 def _is_time(work: Work, owed: list[Obligation]) -> bool:

@@ -21,7 +21,7 @@ from byteport.records.change import Change, Lease
 from byteport.records.event import Event, StoredEvent
 from byteport.records.evidence import Round
 from byteport.records.incident import Incident, Phase
-from byteport.records.intent import Intent
+from byteport.records.intent import Intent, Obligation
 from byteport.records.outcome import Done, Failed
 from byteport.stores import Ledger
 
@@ -40,6 +40,7 @@ class Work:
     ledger: Ledger
     gate: Gate
     policy: Policy
+    has_hands: bool = True
 
     @property
     def now(self) -> datetime:
@@ -60,7 +61,7 @@ class Work:
             incident.signal.target,
             self.ledger.answers(incident.id),
             self.now,
-            self.policy.options_of(self.page),
+            self.policy.options_of(self.page, incident.signal.target),
             incident.acted_at,
         )
 
@@ -96,6 +97,15 @@ class Work:
             link=f"{self.policy.base_url.rstrip('/')}/incidents/{incident.id}",
         )
 
+    @property
+    def wants_hands(self) -> bool:
+        """Something is open or owed that only a process with a way to the target can settle, and this one has none."""
+        return not self.has_hands and (any(i.outcome is None for i in self.intents) or bool(self.owed))
+
+    @cached_property
+    def owed(self) -> list[Obligation]:
+        return self.ledger.owed(self.incident.id)
+
     def check(self, name: str) -> Truth:
         """A check of the page by the name of its evidence method, on the newest evidence."""
         return truth_of(getattr(self.page.evidence, name), self.evidence)
@@ -127,12 +137,12 @@ class Work:
 
     def wait(self, delay: timedelta, *events: Event, **changes: Any) -> Change:
         """The same phase again, `delay` from now."""
-        incident = self.incident.model_copy(update={"due_at": self.now + delay, "pending": 0, "hiccups": 0, **changes})
+        incident = self.incident.model_copy(update={"due_at": self.now + delay, "pending": 0, "hiccups": 0, "wants_hands": False, **changes})
         return Change(incident=incident, events=events)
 
     def go(self, phase: Phase, *events: Event, text: str = "", **changes: Any) -> Change:
         """The next phase, due at once; tells the journal."""
-        incident = self.incident.to(phase, **{"due_at": self.now, "pending": 0, **changes})
+        incident = self.incident.to(phase, **{"due_at": self.now, "pending": 0, "wants_hands": False, **changes})
         told = Event(kind="phase", text=text or incident.reason, data={"from": self.incident.phase, "to": phase})
         return Change(incident=incident, events=(*events, told))
 

@@ -102,6 +102,7 @@ class Incident(Value):
     command_why: str = ""
     claimed_in_vain: int = 0
     hiccups: int = 0
+    wants_hands: bool = False
     is_due_now: bool = Field(default=False, exclude=True)
 
     @property

@@ -1,0 +1,260 @@
+"""The composition root: the only place that picks adapters. Once per process.
+
+A role decides which connections a process opens: `probe` looks (and polls), `act` looks and writes over one connection
+a database, `drive` is one process that does both for one incident of its own. All others open none to a patient.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from types import TracebackType
+from typing import Any, Literal, Self
+from urllib.parse import unquote
+
+from byteport import plugins
+from byteport.adapters.budgets import RedisBudgets
+from byteport.adapters.ledger import PostgresLedger
+from byteport.adapters.no_deploy_source import NoDeploySource
+from byteport.adapters.patients import Patient, Patients
+from byteport.engine.engine import Engine
+from byteport.engine.outbox import Channel, Outbox
+from byteport.engine.pages import Pages
+from byteport.engine.policy import Policy
+from byteport.model.target import Target, TargetKind
+from byteport.ports import Readers, Writers
+from byteport.ports_database import Deploys, Rollouts
+from byteport.records.incident import Phase
+from byteport.settings import Settings
+from byteport.settings.database import address, server_of
+from byteport.sources.database import DatabasePoller, PollRules
+
+Role = Literal["probe", "act", "decide", "web", "cli", "intake", "drive"]
+LOOKING: tuple[Role, ...] = ("probe", "act", "drive")
+ACTING: tuple[Role, ...] = ("act", "drive")
+
+
+class NoDoorbell:
+    """For a process that moves its incidents itself, or leaves the ringing to the sweeper."""
+
+    def ring(self, incident_id: str, phase: Phase) -> None:
+        """Nobody listens."""
+
+    def send_groups(self, incident_id: str, groups: Sequence[tuple[int, str]]) -> None:
+        """Nobody listens."""
+
+
+@dataclass(frozen=True)
+class Looking:
+    """`Readers` of this process."""
+
+    patients: Patients
+    deploys: Deploys
+
+    @property
+    def database(self) -> Any:
+        return self.patients.database
+
+    @property
+    def pooler(self) -> Any:
+        return self.patients.pooler
+
+
+@dataclass(frozen=True)
+class Acting:
+    """`Writers` of this process."""
+
+    patients: Patients
+    rollouts: Rollouts
+
+    @property
+    def sessions(self) -> Any:
+        return self.patients.sessions
+
+    @property
+    def pooler(self) -> Any:
+        return self.patients.pooler_settings
+
+
+@dataclass(frozen=True)
+class Wired:
+    """Everything that one process works with. Close it to give its connections back."""
+
+    settings: Settings
+    role: Role
+    ledger: PostgresLedger
+    budgets: RedisBudgets
+    readers: Readers
+    writers: Writers
+    pages: Pages
+    broken: tuple[plugins.Broken, ...]
+    policy: Policy
+    engine: Engine
+    patients: Patients
+
+    def open(self) -> dict[str, Exception]:
+        """Open the kept connections that this role has; the databases that could not be reached, and why."""
+        return dict(self.patients.open())
+
+    def register(self) -> None:
+        """Tell the ledger where this process lives, so that BytePort never acts on itself. Renewed by heartbeats."""
+        self.ledger.register_self(
+            f"{socket.gethostname()}:{os.getpid()}:{self.role}", self._own(), self.policy.configuration
+        )
+
+    def _own(self) -> tuple[str, ...]:
+        host = socket.gethostname()
+        stores = [self.settings.in_clear(name) for name in ("database_url", "broker_url", "budgets_url")]
+        return (f"host:{host}", *(key for url in stores if url for key in store_keys(url)))
+
+    @cached_property
+    def pollers(self) -> Mapping[str, DatabasePoller]:
+        """Pollers by source; only the probing role has the connections they need."""
+        rules = self.settings.pollers.database
+        if self.role != "probe" or not rules.enabled:
+            return {}
+        targets = tuple(self.settings.target_of(name) for name in self.settings.databases)
+        return {
+            "database": DatabasePoller(
+                self.readers.database,
+                self.ledger,
+                self.engine.take,
+                targets,
+                PollRules(rules.threshold, rules.sustained, rules.period),
+            )
+        }
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self.patients.close()
+        self.ledger.close()
+        self.budgets.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def store_keys(url: str) -> tuple[str, ...]:
+    """The target keys that one of our own stores would have: its server, and its database on it."""
+    try:
+        parts = address(url)
+    except ValueError:
+        return ()
+    return (server_of(parts), f"database:{server_of(parts)}{parts.path}")
+
+
+def build(
+    settings: Settings, role: Role = "cli", *, wakeups: Any = None, driver: str = "", deploys: Any = None
+) -> Wired:
+    """Wire one process. Opens no connection by itself; `wakeups` by default are the fleet's, found by name."""
+    found = plugins.find()
+    pages = Pages(found.pages, _enabled(settings, found.pages), _order(settings))
+    policy = policy_of(settings)
+    ledger = PostgresLedger(settings.ledger_dsn)
+    budgets = RedisBudgets(settings.budgets_dsn)
+    patients = Patients(_patients(settings, role), acting=role in ACTING)
+    source = deploys or NoDeploySource()
+    readers, writers = Looking(patients, source), Acting(patients, source)
+    bells = wakeups or (NoDoorbell() if role in ("drive", "intake") else _fleet_wakeups())
+    outbox = Outbox(ledger, channels_of(settings), policy.fallback_channel)
+    engine = Engine(
+        ledger, budgets, readers, writers, pages, policy, bells, outbox, driver=driver, has_hands=role in ACTING
+    )
+    return Wired(settings, role, ledger, budgets, readers, writers, pages, found.broken, policy, engine, patients)
+
+
+def _fleet_wakeups() -> Any:
+    """By name, since the library has never heard of Celery; without the fleet's package the sweeper rings."""
+    try:
+        return importlib.import_module("workers.wakeups").wakeups()
+    except ModuleNotFoundError:
+        return NoDoorbell()
+
+
+def _enabled(settings: Settings, pages: Sequence[Any]) -> frozenset[str]:
+    off = {name for name, section in settings.runbooks.items() if not section.enabled}
+    return frozenset({page.name for page in pages} | set(settings.runbooks)) - off
+
+
+def _order(settings: Settings) -> dict[str, int]:
+    return {name: section.order for name, section in settings.runbooks.items() if section.order is not None}
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The people's decisions as the engine reads them."""
+    limits = settings.policy
+    return Policy(
+        runbook_dry_run=settings.runbook_dry_run,
+        mode=settings.explicit_mode,
+        file_modes={name: s.mode for name, s in settings.runbooks.items() if s.mode is not None},
+        options={name: s.options for name, s in settings.runbooks.items()},
+        floor=limits.confidence_floor,
+        floors={n: s.confidence_floor for n, s in settings.runbooks.items() if s.confidence_floor is not None},
+        target_options=_target_options(settings),
+        annotations=_annotations(settings),
+        pause_process=settings.pause,
+        pause_file=settings.pause_file,
+        storm_threshold=limits.storm_threshold,
+        max_concurrent=limits.max_concurrent_remediations,
+        first_day_rate=limits.first_day_rate,
+        self_targets=frozenset(settings.self_targets),
+        base_url=settings.web.url,
+        channels=tuple(channels_of(settings)),
+        configuration=settings.digest(),
+        retention=timedelta(days=limits.retention_days),
+    )
+
+
+def _section_of(settings: Settings, target: Target) -> Any:
+    """The configured database that a target is, or None."""
+    if target.kind is not TargetKind.DATABASE:
+        return None
+    return next((section for section in settings.databases.values() if section.key == target.key), None)
+
+
+def _annotations(settings: Settings) -> Callable[[Target], Mapping[str, str] | None]:
+    """Databases carry their opt-ins and opt-outs in the configuration; a target that is not configured has none."""
+
+    def annotations(target: Target) -> Mapping[str, str] | None:
+        section = _section_of(settings, target)
+        return section.annotations if section is not None else {}
+
+    return annotations
+
+
+def _target_options(settings: Settings) -> Callable[[Target], Mapping[str, Any]]:
+    """What the configuration says of one target beside the page's options."""
+
+    def options(target: Target) -> Mapping[str, Any]:
+        section = _section_of(settings, target)
+        return {"allowlist": section.allowlist, "workloads": section.workloads} if section is not None else {}
+
+    return options
+
+
+def _patients(settings: Settings, role: Role) -> tuple[Patient, ...]:
+    """The databases with the login of this role; none for a role that has no business there."""
+    if role not in LOOKING:
+        return ()
+    acting = role in ACTING
+    return tuple(
+        Patient(
+            key=section.key,
+            dbname=unquote(address(section.in_clear("url") or "").path[1:]),
+            url=(section.acting_url if acting else section.in_clear("url")) or "",
+            pooler_url=section.pooler_acting_url if acting else section.in_clear("pooler_url"),
+            pooler_dbname=section.pooler_name,
+            pooler_ini=section.pooler_ini if acting else None,
+        )
+        for section in settings.databases.values()
+    )
