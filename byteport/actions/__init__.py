@@ -1,0 +1,1 @@
+"""Mutations as values, one file per system; only the gate applies them."""

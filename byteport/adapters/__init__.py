@@ -1,0 +1,1 @@
+"""The only importers of clients of the outside; foreign errors are translated at this border."""

@@ -1,0 +1,1 @@
+"""People out: one file per channel that an escalation may take."""

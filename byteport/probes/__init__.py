@@ -1,0 +1,1 @@
+"""Read-only looks, one file per source; each yields facts in our words."""

@@ -1,0 +1,1 @@
+"""The pages that come with BytePort, one file each, in one folder per category."""

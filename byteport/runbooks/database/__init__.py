@@ -1,0 +1,1 @@
+"""Pages about databases and their poolers."""

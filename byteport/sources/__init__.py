@@ -1,0 +1,1 @@
+"""Signals in: one file per source, parsed purely."""
