@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
 
@@ -126,7 +126,7 @@ class Evidence:
 
     def watched(self) -> Self:
         """The same evidence with an empty record of what was read."""
-        return type(self)(**{**{name: getattr(self, name) for name in Evidence.__dataclass_fields__}, "reads": set()})
+        return replace(self, reads=set())
 
 
 def fields_of(evidence: type[Evidence]) -> dict[str, Field]:

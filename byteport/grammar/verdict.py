@@ -90,6 +90,9 @@ class Grant(Value):
     used: int = 0
     frees_at: AwareDatetime | None = None
 
+    def __bool__(self) -> bool:
+        return self.granted
+
     @property
     def refusal(self) -> Verdict:
         """The verdict of the claim that refused; only where nothing was granted."""
