@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from byteport.embedded import EmbeddedPostgres, EmbeddedRedis, RunningPostgres, RunningRedis
 from byteport.embedded import free_port as a_free_port
@@ -20,6 +21,10 @@ from tests.servers import (
     roomy_folder,
 )
 from tests.servers import eventually as poll
+
+# Servers and neighbours make single examples slow at times; how long one took says nothing about what is tested.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")
