@@ -1,0 +1,168 @@
+"""Budgets on Redis: what may be spent is decided in one script, on the server's own clock.
+
+The script stands in budgets.lua. Redis grants quickly and may forget; the ledger recounts, so forgetting delays and
+never overspends. What lasts for ever (an incident's ceiling) stays until the next rebuild, which the ledger's retention
+feeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from math import inf
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as NoConnection
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from byteport.errors import Permanent, Unavailable
+from byteport.grammar.verdict import Claim, Count, Grant
+from byteport.redaction import redact_text
+from byteport.stores import Spend
+
+EPOCH = "byteport:epoch"
+PREFIX = "byteport:b:"
+GRANT = PREFIX + "grant:"
+WINDOW = PREFIX + "w:"
+PATIENCE = timedelta(seconds=2)
+POLICY = "noeviction"
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class RedisBudgets:
+    """The `Budgets` port. Every decision is one round trip; whatever goes wrong raises Unavailable and grants nothing.
+
+    A reservation whose answer was lost may stand: asking again with the same key returns it.
+    """
+
+    def __init__(self, server: str | Redis, patience: timedelta = PATIENCE) -> None:
+        self._client = server if isinstance(server, Redis) else _client(server, patience)
+        self._script = self._client.register_script(Path(__file__).with_suffix(".lua").read_text(encoding="utf-8"))
+
+    def reserve(self, key: str, claims: Sequence[Claim]) -> Grant:
+        """One action spends once on a claim's key, however many of its claims watch that key (the largest amount)."""
+        return self._decide("reserve", key, claims, {})
+
+    def peek(self, claims: Sequence[Claim], ahead: Mapping[str, int] | None = None) -> Grant:
+        """Reads only; the grant has no key."""
+        return self._decide("peek", "", claims, ahead or {})
+
+    def give_back(self, key: str) -> None:
+        self._ask([EPOCH, GRANT + key], ["give_back", key])
+
+    def counts(self, claims: Sequence[Claim]) -> list[Count]:
+        """`frees_at`: when the oldest spend leaves the window; None where nothing is spent, or for ever."""
+        answer = self._ask(_keys("", claims), ["counts", "", *_asked(claims, {})])
+        return [
+            Count(key=claim.key, used=int(used), limit=claim.limit, frees_at=_time(frees))
+            for claim, used, frees in zip(claims, answer[::2], answer[1::2], strict=True)
+        ]
+
+    def epoch(self) -> int:
+        with _unavailable():
+            told = self._client.get(EPOCH)
+            return int(told) if isinstance(told, bytes | str) and told.isdigit() else 0
+
+    def rebuild(self, epoch: int, spends: Sequence[Spend]) -> None:
+        """A grant whose intent the ledger does not know is forgotten with its spends. Raises Permanent on an epoch
+        below one."""
+        if epoch < 1:
+            raise Permanent(f"an epoch is at least 1, not {epoch}")
+        told = [part for spend in _summed(spends) for part in spend]
+        self._ask([EPOCH], ["rebuild", epoch, PREFIX, GRANT, WINDOW, *told])
+
+    def check(self) -> None:
+        with _unavailable():
+            policy = self._client.info("memory").get("maxmemory_policy")
+        if policy != POLICY:
+            raise Permanent(f"the budgets' Redis may evict keys: set maxmemory-policy to {POLICY}, it is {policy!r}")
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()
+
+    def _decide(self, word: str, key: str, claims: Sequence[Claim], ahead: Mapping[str, int]) -> Grant:
+        answer = self._ask(_keys(key, claims), [word, key, *_asked(claims, ahead)])
+        granted, amount, epoch, refusing, used = (int(part) for part in answer[:5])
+        return Grant(
+            key=key,
+            granted=bool(granted),
+            amount=amount,
+            epoch=epoch,
+            refused_by=claims[refusing - 1] if refusing else None,
+            used=used,
+            frees_at=_time(answer[5]),
+        )
+
+    def _ask(self, keys: Sequence[str], words: Sequence[str | int]) -> Any:  # noqa: ANN401 - each word has its own answer
+        with _unavailable():
+            return self._script(keys=keys, args=words)
+
+
+def _client(url: str, patience: timedelta) -> Redis:
+    """One new try where a kept connection turns out to be dead; none after a time-out."""
+    wait = patience.total_seconds()
+    again = Retry(NoBackoff(), 1, supported_errors=(NoConnection,))
+    return Redis.from_url(url, socket_timeout=wait, socket_connect_timeout=wait, retry=again)
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise Unavailable(f"the budgets store did not answer: {redact_text(str(error))[:200]}") from error
+
+
+def _keys(key: str, claims: Sequence[Claim]) -> list[str]:
+    return [EPOCH, GRANT + key, *(WINDOW + claim.key for claim in claims)]
+
+
+def _asked(claims: Sequence[Claim], ahead: Mapping[str, int]) -> list[str | int]:
+    """Raises Permanent on an amount or a window below nothing: it would make room for others."""
+    for claim in claims:
+        if claim.amount < 0 or claim.window_seconds < 0:
+            raise Permanent(f"{claim.guard} claims less than nothing of {claim.key}")
+    return [
+        part
+        for claim in claims
+        for part in (
+            claim.limit,
+            _micros(claim.window_seconds),
+            claim.amount,
+            int(claim.up_to),
+            int(claim.counts_only),
+            max(0, ahead.get(claim.key, 0)),
+        )
+    ]
+
+
+def _summed(spends: Sequence[Spend]) -> list[tuple[str, str, int, int, int]]:
+    """(key, intent, amount, age, window), once for each key and intent: amounts added, the younger age, and the longest
+    window that watches the key, for a shorter one does not make its spends forgotten to the others."""
+    lines: dict[tuple[str, str], tuple[int, int]] = {}
+    longest: dict[str, float] = {}
+    for spend in spends:
+        where, age = (spend.claim_key, spend.intent), _micros(max(0.0, spend.age_seconds))
+        amount, youngest = lines.get(where, (0, age))
+        lines[where] = (amount + max(0, spend.amount), min(age, youngest))
+        window = _micros(spend.window_seconds) or inf
+        longest[spend.claim_key] = max(window, longest.get(spend.claim_key, 0))
+    return [
+        (key, intent, amount, age, 0 if longest[key] == inf else int(longest[key]))
+        for (key, intent), (amount, age) in lines.items()
+        if amount and age < longest[key]
+    ]
+
+
+def _micros(seconds: float) -> int:
+    return round(seconds * 1_000_000)
+
+
+def _time(micros: bytes | str) -> datetime | None:
+    return _BEGINNING + timedelta(microseconds=int(micros)) if micros else None
