@@ -156,6 +156,18 @@ def test_a_folder_that_only_its_owner_enters_works_too(folder):
     assert not folder.exists()
 
 
+def test_data_whose_folder_was_closed_later_is_an_error_not_an_empty_database(folder):
+    with throwaway(folder).start() as first:
+        write(first.url, "CREATE TABLE kept AS SELECT 42 AS answer")
+    folder.parent.chmod(0o700)
+    if os.geteuid() == 0:
+        with pytest.raises(NotStarted, match="cannot enter"):
+            throwaway(folder).start()
+    folder.parent.chmod(0o711)
+    with throwaway(folder).start() as second:
+        assert rows(second.url, "SELECT answer FROM kept") == [(42,)]
+
+
 def test_data_that_was_kept_elsewhere_and_is_gone_is_an_error_not_an_empty_database(folder):
     folder.mkdir()
     (folder / "location").write_text("/var/lib/byteport/embedded/gone\n")
