@@ -57,7 +57,7 @@ def place_for(folder: Path, account: Account | None) -> Path:
         return _known_place(folder, Path(note.read_text(encoding="utf-8").strip()))
     if (folder / "data").exists():
         raise NotStarted(
-            f"{account.name!r}, whom PostgreSQL runs as here, cannot enter {folder} any more; open its way"
+            f"{account.name!r}, whom PostgreSQL runs as here, cannot enter {folder} any more"
         )
     place = AWAY / secrets.token_hex(8)
     try:
