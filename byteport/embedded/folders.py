@@ -56,9 +56,7 @@ def place_for(folder: Path, account: Account | None) -> Path:
     if note.exists():
         return _known_place(folder, Path(note.read_text(encoding="utf-8").strip()))
     if (folder / "data").exists():
-        raise NotStarted(
-            f"{account.name!r}, whom PostgreSQL runs as here, cannot enter {folder} any more"
-        )
+        raise NotStarted(f"{account.name!r}, whom PostgreSQL runs as here, cannot enter {folder} any more")
     place = AWAY / secrets.token_hex(8)
     try:
         place.mkdir(parents=True, mode=0o711)
