@@ -1,0 +1,34 @@
+"""A thread that hangs ends its process, and nothing less does."""
+
+from __future__ import annotations
+
+from workers.overdue import Overdue
+from workers.roles import PROBE_LIMIT, SOFT_LIMIT
+
+
+def test_a_task_counts_as_hung_only_after_twice_its_limit() -> None:
+    now = {"at": 0.0}
+    overdue = Overdue(clock=lambda: now["at"])
+    overdue.begins("t1", "byteport.probe")
+    overdue.begins("t2", "byteport.deliver")
+    now["at"] = 2 * SOFT_LIMIT
+    assert overdue.hung() == []
+    now["at"] += 0.1
+    assert overdue.hung() == [("t2", "byteport.deliver")]
+    now["at"] = 2 * PROBE_LIMIT + 0.1
+    assert ("t1", "byteport.probe") in overdue.hung()
+
+
+def test_a_task_that_ended_is_never_hung() -> None:
+    now = {"at": 0.0}
+    overdue = Overdue(clock=lambda: now["at"])
+    overdue.begins("t1", "byteport.probe")
+    overdue.ends("t1")
+    now["at"] = 1e6
+    assert overdue.hung() == []
+
+
+def test_an_end_without_a_beginning_is_harmless() -> None:
+    overdue = Overdue()
+    overdue.ends("never begun")
+    assert overdue.hung() == []

@@ -1,0 +1,41 @@
+"""What one worker process holds: its wiring, built on first use and never shared with a forked child."""
+
+from __future__ import annotations
+
+import os
+import threading
+from functools import lru_cache
+
+from byteport import wiring
+from byteport.engine.engine import Engine
+from byteport.settings import Settings
+from workers.app import app
+from workers.wakeups import CeleryWakeups
+
+_building = threading.Lock()
+
+
+def wired() -> wiring.Wired:
+    """This process's wiring, for the role that its worker was started with."""
+    with _building:
+        return _wired_in(os.getpid())
+
+
+def engine() -> Engine:
+    return wired().engine
+
+
+def wakeups() -> CeleryWakeups:
+    return CeleryWakeups(app)
+
+
+@lru_cache(maxsize=1)
+def _wired_in(_pid: int) -> wiring.Wired:
+    return wiring.build(Settings.load(), role=app.conf.get("byteport_role") or "cli")
+
+
+def preload() -> None:
+    """Load, before the fork, every library and page that the children will use; connect to nothing."""
+    from byteport import plugins
+
+    plugins.find()

@@ -1,0 +1,150 @@
+"""The named tasks: each is one engine call and carries ids. A task that comes twice, late or never does no harm.
+
+Every task that moves an incident ends the same way: it asks for what is still to be looked at, and passes on. The rest
+of its chain runs only where its next link is what the incident needs now; a wait is a date, which the sweeper keeps.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any
+
+import structlog
+from celery import Task
+
+from byteport.grammar.plan import Do
+from byteport.records.incident import Incident, Phase
+from workers.app import app
+from workers.process import engine, wakeups, wired
+from workers.roles import limit_of
+from workers.wakeups import task_for
+
+log: Any = structlog.get_logger("byteport.tasks")
+
+DELIVERIES_AT_ONCE = 20
+WAKE_AT_ONCE = 500
+SPARE_SECONDS = 3.0
+DECISION_SECONDS = 5.0
+_at_most = {"byteport.sweep": threading.Semaphore(1), "byteport.deliver": threading.Semaphore(2)}
+
+
+@app.task(name="byteport.diagnose", bind=True)
+def diagnose(self: Task, incident_id: str) -> None:
+    """Open the incident and fan its probe groups out over the fleet; at the deadline, go on with what came."""
+    _run(self, incident_id, Phase.OPEN, Phase.PROBE)
+
+
+@app.task(name="byteport.probe")
+def probe(incident_id: str, round_: int, group_name: str) -> None:
+    """Look, store the evidence; whoever stores the last piece starts the chain from the incident's own phase."""
+    looked = engine().look(incident_id, round_, group_name)
+    if looked.completes_the_round and looked.phase:
+        wakeups().start_chain(incident_id, Phase(looked.phase))
+
+
+@app.task(name="byteport.classify", bind=True)
+def classify(self: Task, incident_id: str) -> None:
+    """Diagnose by the ordered rules, and freeze the plan."""
+    _run(self, incident_id, Phase.PROBE, Phase.CLASSIFY, Phase.PLAN)
+
+
+@app.task(name="byteport.remediate", bind=True)
+def remediate(self: Task, incident_id: str) -> None:
+    """Act until the plan waits or ends, or this task's time is up; settle what an ending incident left behind."""
+    _run(self, incident_id, Phase.ACT, with_hands=(Phase.ESCALATE, Phase.WRITE_UP))
+
+
+@app.task(name="byteport.verify", bind=True)
+def verify(self: Task, incident_id: str) -> None:
+    """Check what is due to be checked; write the postmortem and close."""
+    _run(self, incident_id, Phase.VERIFY, Phase.WRITE_UP)
+
+
+@app.task(name="byteport.escalate", bind=True)
+def escalate(self: Task, incident_id: str) -> None:
+    """Tell people; an escalated incident rests here until it closes."""
+    _run(self, incident_id, Phase.ESCALATE, Phase.WRITE_UP)
+    deliver.apply_async(retry=False)
+
+
+@app.task(name="byteport.deliver")
+def deliver() -> None:
+    """Carry messages out; a channel that is down delays only its own."""
+    with _unless_enough("byteport.deliver") as free:
+        if free:
+            engine().deliver_due(limit=DELIVERIES_AT_ONCE)
+
+
+@app.task(name="byteport.poll")
+def poll(source: str) -> None:
+    """Ask a source for signals."""
+    if poller := wired().pollers.get(source):
+        poller.poll()
+
+
+@app.task(name="byteport.sweep")
+def sweep() -> None:
+    """Wake what is due: waits, lapsed leases, lost probes, late diagnoses, undo deadlines."""
+    with _unless_enough("byteport.sweep") as free:
+        if free:
+            for due in engine().wake_due(limit=WAKE_AT_ONCE):
+                wakeups().ring(due.incident, due.phase, wants_hands=due.wants_hands)
+
+
+@app.task(name="byteport.tend")
+def tend() -> None:
+    """Housekeeping: incidents whose page nobody has, retention, this process's own addresses."""
+    engine().tend()
+
+
+def _run(task: Task, incident_id: str, *phases: Phase, with_hands: tuple[Phase, ...] = ()) -> None:
+    """Move while it is due now, in one of this task's phases, and while the next move fits into the task's time."""
+    found = engine().ledger.incident(incident_id)
+    ours = phases if found is None or not found.wants_hands else with_hands
+    moved = None
+    if found is not None and found.phase in ours:
+        moved = engine().run(incident_id, frozenset(ours), fits_into(limit_of(task.name)))
+    wakeups().send_groups(incident_id, engine().groups_to_send(incident_id))
+    pass_on(task, moved)
+
+
+def pass_on(task: Task, incident: Incident | None) -> None:
+    """Let the chain go on where its next link is what is due now; otherwise cut it, and ring for what is due."""
+    due = incident is not None and incident.is_due_now
+    wanted = task_for(incident.phase, wants_hands=incident.wants_hands) if incident is not None and due else None
+    rest = task.request.chain or []
+    if wanted is not None and rest and rest[-1]["task"] == wanted:
+        return
+    task.request.chain = None
+    if incident is not None and wanted is not None:
+        wakeups().ring(incident.id, incident.phase, wants_hands=incident.wants_hands)
+
+
+def fits_into(limit: float) -> Callable[[Incident], bool]:
+    """Whether another move may begin: its action's time-out must leave 3 s of this task's, counted from now."""
+    until = monotonic() + limit - SPARE_SECONDS
+    return lambda incident: monotonic() + _longest(incident) < until
+
+
+def _longest(incident: Incident) -> float:
+    """Seconds that the incident's next move may take: its action's time-out, or what a decision takes at most."""
+    plan = incident.plan
+    if incident.phase is Phase.ACT and plan is not None and incident.cursor < len(plan.steps):
+        step = plan.steps[incident.cursor]
+        if isinstance(step, Do):
+            return step.action.timeout.total_seconds()
+    return DECISION_SECONDS
+
+
+@contextmanager
+def _unless_enough(task: str) -> Iterator[bool]:
+    """Whether one more may run in this process: slow channels must not take the threads that decide and sweep."""
+    free = _at_most[task].acquire(blocking=False)
+    try:
+        yield free
+    finally:
+        if free:
+            _at_most[task].release()

@@ -1,0 +1,82 @@
+"""The doorbells as Celery messages. Whoever rings has committed to the ledger, so a ring may get lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from celery import Celery, Signature, chain, group
+
+from byteport.records.incident import Phase
+
+log: Any = structlog.get_logger("byteport.wakeups")
+
+TASK_FOR: dict[Phase, str] = {
+    Phase.OPEN: "byteport.diagnose",
+    Phase.PROBE: "byteport.diagnose",
+    Phase.CLASSIFY: "byteport.classify",
+    Phase.PLAN: "byteport.classify",
+    Phase.ACT: "byteport.remediate",
+    Phase.VERIFY: "byteport.verify",
+    Phase.ESCALATE: "byteport.escalate",
+    Phase.WRITE_UP: "byteport.verify",
+}
+HANDS = "byteport.remediate"  # whatever the phase: something must be settled at the target, and only this one can
+LINKS = ("byteport.classify", "byteport.remediate", "byteport.verify")
+RING_EXPIRES = 10  # the sweeper wakes the same incident again after as long
+
+
+def task_for(phase: Phase, *, wants_hands: bool = False) -> str | None:
+    """The task that makes the incident's next move; None for a closed one."""
+    return HANDS if wants_hands and phase is not Phase.CLOSED else TASK_FOR.get(phase)
+
+
+@dataclass(frozen=True)
+class CeleryWakeups:
+    """Rings the task that moves an incident. Never raises: what is not rung is swept."""
+
+    app: Celery
+
+    def ring(self, incident_id: str, phase: Phase, *, wants_hands: bool = False) -> None:
+        """Ring for the phase's task; nothing for a closed incident."""
+        if task := task_for(phase, wants_hands=wants_hands):
+            self._publish(self.signature(task, incident_id).set(expires=RING_EXPIRES), "ring", incident_id)
+
+    def send_groups(self, incident_id: str, groups: Sequence[tuple[int, str]]) -> None:
+        """Fan the probe groups out over the fleet."""
+        asked = [self.signature("byteport.probe", incident_id, round_, name) for round_, name in groups]
+        if asked:
+            self._publish(group(asked, app=self.app), "send_groups", incident_id)
+
+    def start_chain(self, incident_id: str, phase: Phase) -> None:
+        """Start classify → remediate → verify at the link that the phase needs; another phase is rung for."""
+        task = TASK_FOR.get(phase)
+        if task not in LINKS:
+            self.ring(incident_id, phase)
+            return
+        links = [self.signature(name, incident_id) for name in LINKS[LINKS.index(task) :]]
+        self._publish(chain(*links, app=self.app), "start_chain", incident_id)
+
+    def signature(self, task: str, *ids: str | int) -> Signature:
+        """One task by name; its arguments are ids and never anything else.
+
+        They are short, so their plain text serves Flower as well as Celery's bounded one, which costs more than the
+        publishing itself.
+        """
+        plain = {"argsrepr": repr(ids), "kwargsrepr": "{}"}
+        return self.app.signature(task, args=ids, immutable=True, options=plain)
+
+    def _publish(self, what: Signature, action: str, incident_id: str) -> None:
+        try:
+            what.apply_async()
+        except Exception as problem:  # noqa: BLE001  (whatever the broker's client raises)
+            log.warning("not_rung", action=action, incident=incident_id, error=type(problem).__name__)
+
+
+def wakeups() -> CeleryWakeups:
+    """For the wiring, which finds it by name."""
+    from workers.app import app
+
+    return CeleryWakeups(app)
