@@ -46,7 +46,7 @@ def _load(entry: EntryPoint, loaded: dict[str, Runbook], broken: list[Broken]) -
     origin = entry.dist.name if entry.dist is not None else entry.value
     try:
         _keep(entry.load(), entry.name, origin, loaded, broken)
-    except Exception as problem:  # whatever a foreign module raises, the other pages run
+    except Exception as problem:  # noqa: BLE001 - whatever a foreign module raises, the other pages run
         broken.append(Broken(entry.name, origin, f"{type(problem).__name__}: {problem}"))
 
 
@@ -61,7 +61,7 @@ def _load_file(path: Path, loaded: dict[str, Runbook], broken: list[Broken]) -> 
         sys.modules[name] = module
         spec.loader.exec_module(module)
         _keep(getattr(module, "RUNBOOK", None), path.stem, str(path), loaded, broken)
-    except Exception as problem:  # as above
+    except Exception as problem:  # noqa: BLE001 - as above
         broken.append(Broken(path.stem, str(path), f"{type(problem).__name__}: {problem}"))
 
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from byteport.grammar.action import Effect
 from byteport.grammar.verdict import Claim, Count, Grant
-from byteport.model.base import Json, Value
+from byteport.model.base import Value
 from byteport.model.signal import Mode, Severity, Signal
 from byteport.model.target import Target
 from byteport.records.change import Change, Lease, LockConflict, LockWanted
@@ -116,7 +116,7 @@ class Ledger(Protocol):
     def save(self, change: Change, lease: Lease) -> Incident:
         """Commit the move: incident (version + 1), events, a new round with its groups, messages as deliveries (with
         their dedup), postmortem, lock release, child incident; ends the lease and clears `woken_at`. Raises Stale
-        when the token or version is not the one that was read, Permanent for CLOSED over an unsettled intent or undo."""
+        when the token or version is not the one that was read, Permanent for CLOSED over an open intent or undo."""
         ...
 
     def renew(self, lease: Lease) -> Lease:
@@ -265,7 +265,7 @@ class Budgets(Protocol):
         ...
 
     def give_back(self, key: str) -> None:
-        """Undo the reservation of `key`; only where the target was certainly never reached. Unknown keys are ignored."""
+        """Undo the reservation of `key`; only where the target was never reached. Unknown keys are ignored."""
         ...
 
     def counts(self, claims: Sequence[Claim]) -> list[Count]: ...
@@ -287,16 +287,3 @@ class Wakeups(Protocol):
 
     def ring(self, incident_id: str, phase: Phase) -> None: ...
     def send_groups(self, incident_id: str, groups: Sequence[tuple[int, str]]) -> None: ...
-
-
-__all__ = [
-    "Admission",
-    "Budgets",
-    "Due",
-    "Json",
-    "Ledger",
-    "Listing",
-    "Opening",
-    "Spend",
-    "Wakeups",
-]

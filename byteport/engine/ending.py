@@ -40,7 +40,8 @@ def escalate(work: Work) -> Change:
 
 def _settle_intents(work: Work) -> bool:
     """Whether an intent is still open after every one has been looked at."""
-    return not all([work.gate.close_out(intent, work.lease) for intent in work.intents])
+    settled = [work.gate.close_out(intent, work.lease) for intent in work.intents]
+    return not all(settled)
 
 
 def _is_worse(incident: Incident) -> bool:

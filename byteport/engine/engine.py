@@ -112,7 +112,7 @@ class Engine:
             return _again(work, str(problem))
         except Permanent as problem:
             return _give_up(work, str(problem))
-        except Exception as bug:  # a bug in a page pages a person, not the queue
+        except Exception as bug:  # noqa: BLE001 - a bug in a page pages a person, not the queue
             return _give_up(work, f"bug in {incident.runbook}: {bug!r}")
 
     def _work(self, incident: Incident, lease: Lease) -> Work:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from byteport.engine.facts import look_now
 from byteport.engine.policy import Policy
@@ -192,7 +191,7 @@ class Gate:
         return refused
 
     def close_out(self, intent: Intent, lease: Lease) -> bool:
-        """Settle an intent that nobody will carry on: done, never begun, or unknown after its patience. False: not yet."""
+        """Settle an intent nobody will carry on: done, never begun, or unknown after its patience; False: not yet."""
         if intent.outcome is not None:
             return True
         if not intent.attempts:

@@ -129,7 +129,7 @@ def _attempt(look: Callable[[], Any]) -> tuple[Any, Failure | None]:
         return None, _failure("unreachable", problem)
     except ValidationError as wrong:
         return None, Failure(kind="malformed", text=_first_error(wrong))
-    except Exception as bug:  # a probe's bug is one failed probe, not a lost round
+    except Exception as bug:  # noqa: BLE001 - a probe's bug is one failed probe, not a lost round
         return None, _failure("bug", bug)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 
 from byteport.errors import BadConfiguration, BadInput, BadSignal
 from byteport.grammar.runbook import Runbook
@@ -91,4 +92,4 @@ class Pages:
 
 
 def _neighbours(pages: Sequence[Runbook]) -> list[tuple[Runbook, Runbook]]:
-    return list(zip(pages, pages[1:], strict=False))
+    return list(pairwise(pages))

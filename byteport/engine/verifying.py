@@ -22,7 +22,7 @@ def verify(work: Work) -> Change:
             return work.wait(due - work.now, attempt=incident.attempt)
         fields = tuple(dict.fromkeys(name for check in work.page.verify for name in check.needs))
         return work.look(fields, "verification", attempt=incident.attempt + 1, verifying_since=began)
-    results = tuple(_looked_at(work, check, began) for check in work.page.verify)
+    results = tuple(_looked_at(work, check) for check in work.page.verify)
     told = tuple(_told(result) for result in results)
     if _all_well(work.page.verify, results, work.now):
         change = work.go(Phase.WRITE_UP, *told, text="verified", checks=results, ending="resolved", reason="verified")
@@ -43,7 +43,7 @@ def _next_look(checks: tuple[Check, ...], began: datetime, now: datetime, attemp
     return due if due > now else None
 
 
-def _looked_at(work: Work, check: Check, began: datetime) -> CheckResult:
+def _looked_at(work: Work, check: Check) -> CheckResult:
     truth = truth_of(check.passes, work.evidence)
     measured = not (truth.value is None and not truth.missing)  # None without a gap: its source is not configured
     before = next((r for r in work.incident.checks if r.name == check.name), None)

@@ -137,7 +137,9 @@ class Work:
 
     def wait(self, delay: timedelta, *events: Event, **changes: Any) -> Change:
         """The same phase again, `delay` from now."""
-        incident = self.incident.model_copy(update={"due_at": self.now + delay, "pending": 0, "hiccups": 0, "wants_hands": False, **changes})
+        incident = self.incident.model_copy(
+            update={"due_at": self.now + delay, "pending": 0, "hiccups": 0, "wants_hands": False, **changes}
+        )
         return Change(incident=incident, events=events)
 
     def go(self, phase: Phase, *events: Event, text: str = "", **changes: Any) -> Change:

@@ -14,7 +14,7 @@ from byteport.ports import Readers, Writers
 
 
 class Marked(Protocol):
-    """What an action may know of the intent it serves: a name to leave at the target, and what was before."""
+    """What an action may know of its intent: a name for the target, what was before, what was answered."""
 
     @property
     def key(self) -> str: ...
@@ -22,6 +22,8 @@ class Marked(Protocol):
     def pre_state(self) -> Json: ...
     @property
     def attempts(self) -> int: ...
+    @property
+    def effect(self) -> Effect | None: ...
 
 
 class Effect(Value):

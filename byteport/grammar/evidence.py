@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -107,7 +108,7 @@ class Evidence:
     SPECS: ClassVar[dict[str, Field]]
 
     def __init_subclass__(cls) -> None:
-        names = [name for name in cls.__dict__.get("__annotations__", {}) if not hasattr(Evidence, name)]
+        names = [name for name in inspect.get_annotations(cls) if not hasattr(Evidence, name)]
         cls.FIELDS = tuple(dict.fromkeys((*cls.FIELDS, *names)))
         for name in names:
             setattr(cls, name, Fact(name))

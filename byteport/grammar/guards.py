@@ -6,86 +6,36 @@ A guard answers from facts that were read a moment ago. What it cannot know deni
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from operator import attrgetter
 from typing import Any, ClassVar
 
 from byteport.errors import NotKnown
 from byteport.grammar.action import Action
-from byteport.grammar.evidence import Evidence
+from byteport.grammar.guard import Facts, Guard
 from byteport.grammar.truth import Condition, truth_of
 from byteport.grammar.verdict import Claim, OnHit, Verdict
-from byteport.model.signal import Mode
 
-
-@dataclass(frozen=True)
-class Facts:
-    """What the gate read just before an attempt. `annotations` None means that they could not be read."""
-
-    evidence: Evidence
-    runbook: str
-    incident: str
-    now: datetime
-    mode: Mode
-    annotations: Mapping[str, str] | None = field(default_factory=dict)
-    held: frozenset[str] = frozenset()
-    paused: str = ""
-    silenced: str = ""
-    vetoed_until: datetime | None = None
-    self_keys: frozenset[str] = frozenset()
-    gitops_owner: str = ""
-    storm: str = ""
-    undoing: bool = False
-    live_since: datetime | None = None
-    by_person: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Guard:
-    """Base of all guards. `counter` names a shared counter; `option` a page option that may only tighten it."""
-
-    name: str
-    on_hit: OnHit = "escalate"
-    counter: str = ""
-    reads: tuple[str, ...] = ()
-    option: str = ""
-
-    kind: ClassVar[str] = "precondition"
-
-    def check(self, action: Action, facts: Facts) -> Verdict:
-        """Allowed or not, on these facts alone."""
-        return self.allow()
-
-    def narrow(self, action: Action, facts: Facts) -> Action:
-        """The action without the members that this guard forbids."""
-        return action
-
-    def claims(self, action: Action, facts: Facts) -> tuple[Claim, ...]:
-        """What it takes of the shared budgets."""
-        return ()
-
-    def allow(self, reason: str = "") -> Verdict:
-        return Verdict(guard=self.name, kind=self.kind, allowed=True, reason=reason, on_hit=self.on_hit)
-
-    def deny(
-        self, reason: str, *, limit: object = "", current: object = "", frees_at: datetime | None = None
-    ) -> Verdict:
-        return Verdict(
-            guard=self.name,
-            kind=self.kind,
-            allowed=False,
-            reason=reason,
-            limit=str(limit),
-            current=str(current),
-            frees_at=frees_at,
-            on_hit=self.on_hit,
-        )
-
-    def listed(self) -> dict[str, Any]:
-        """As data for `runbooks show`: {name, kind, scope, limit, window_seconds, value}."""
-        return {"name": self.name, "kind": self.kind, "scope": "", "limit": None, "window_seconds": None, "value": ""}
+__all__ = [
+    "Allowlist",
+    "Budget",
+    "Ceiling",
+    "CeilingBudget",
+    "Cooldown",
+    "Facts",
+    "Guard",
+    "Lock",
+    "Members",
+    "Never",
+    "OnAnnotation",
+    "OptIn",
+    "Requires",
+    "SkipIf",
+    "Standing",
+    "scope_of",
+    "subject_of",
+]
 
 
 def subject_of(action: Action) -> str:

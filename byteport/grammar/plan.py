@@ -45,7 +45,7 @@ class Pause(Value):
 
 
 class Await(Value):
-    """Look every `every` until the check has held for `steady`; after `within` do `otherwise`. Unknown keeps waiting."""
+    """Look every `every` until the check has held for `steady`; after `within`, `otherwise`. Unknown keeps waiting."""
 
     step: Literal["await"] = "await"
     check: str

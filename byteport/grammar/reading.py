@@ -22,7 +22,6 @@ DEDUCTION = 15
 
 def contradictions(page: Runbook) -> Iterator[tuple[str, str]]:
     """Every way in which the page contradicts itself: (where, what was expected)."""
-    fields = fields_of(page.evidence)
     names = [rule.name for rule in page.rules] + [page.otherwise.name]
     for name in {name for name in names if names.count(name) > 1}:
         yield "rules", f"{name!r} stands twice; each class once"
@@ -31,6 +30,12 @@ def contradictions(page: Runbook) -> Iterator[tuple[str, str]]:
     for move in page.moves:
         if not move.guards:
             yield f"moves.{move.name}", "at least one guard"
+    yield from _unlooked_at(page)
+    yield from _misnamed_guards(page)
+
+
+def _unlooked_at(page: Runbook) -> Iterator[tuple[str, str]]:
+    fields = fields_of(page.evidence)
     needed = {**page.checks, **{check.name: check.needs for check in page.verify}}
     for check, needs in needed.items():
         for unknown in sorted(set(needs) - set(fields)):
@@ -41,7 +46,6 @@ def contradictions(page: Runbook) -> Iterator[tuple[str, str]]:
     for rule in page.rules:
         for unknown in sorted(set(rule.supported_by) - set(fields)):
             yield f"rules.{rule.name}.supported_by", f"{unknown!r} is not a field of the evidence"
-    yield from _misnamed_guards(page)
 
 
 def _misnamed_guards(page: Runbook) -> Iterator[tuple[str, str]]:

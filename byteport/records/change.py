@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import AwareDatetime
 
 from byteport.model.base import Value
-from byteport.model.signal import Signal
+from byteport.model.signal import Mode, Signal
 from byteport.records.delivery import Message, Postmortem
 from byteport.records.event import Event
 from byteport.records.evidence import Round
@@ -32,6 +32,8 @@ class Change(Value):
     release_locks: bool = False
     child: Signal | None = None
     child_runbook: str = ""
+    child_page: str = ""
+    child_mode: Mode = Mode.DRY_RUN
 
 
 class LockWanted(Value):

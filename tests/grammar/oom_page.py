@@ -220,9 +220,7 @@ def cluster(_action: Action) -> str:
 
 
 PROPOSE = Move("propose", ProposeChange, (Budget(name="proposal_rate", limit=1, per=hours(24)),))
-DRAIN = Move(
-    "drain", DrainNode, (Lock(name="node_drain_lock", counter="node_drain", scope=cluster),), undo=Uncordon
-)
+DRAIN = Move("drain", DrainNode, (Lock(name="node_drain_lock", counter="node_drain", scope=cluster),), undo=Uncordon)
 SCALE_OUT = Move("scale_out", RaiseHpaMinimum, (Budget(name="hpa_min_raise", limit=1, per=hours(1)),))
 BUMP = Move(
     "bump",

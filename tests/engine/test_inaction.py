@@ -1,0 +1,316 @@
+"""Nothing is written, and why; each with the twin where one input differs and the act happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from byteport.testing.time_travel import travel
+
+from byteport.engine.drive import exit_code
+from byteport.engine.policy import Policy
+from byteport.errors import BadInput, Unavailable
+from byteport.model.signal import Mode, Severity
+from byteport.records.change import LockWanted
+from byteport.records.incident import Phase
+from tests.ward.world import World
+
+
+def refused_by(world: World, incident: str) -> list[str]:
+    return [verdict["guard"] for verdict in world.verdicts(incident)]
+
+
+def with_policy(world: World, **changes: Any) -> None:
+    world.policy = replace(world.policy, **changes)
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_a_pause_blocks_and_says_who_and_why(world: World, paused: bool) -> None:
+    if paused:
+        world.ledger.pause("", "deploy freeze", "ada")
+    incident = world.run(world.open("ward_one"))
+    assert bool(world.ward.effects()) is not paused
+    assert ("ada: deploy freeze" in incident.reason) is paused
+    if paused:
+        assert exit_code(incident) == 4
+
+
+def test_a_pause_of_another_runbook_blocks_nothing(world: World) -> None:
+    world.ledger.pause("ward_several", "broken", "ada")
+    assert world.run(world.open("ward_one")).ending == "resolved"
+
+
+def test_a_resumed_fleet_acts_again(world: World) -> None:
+    world.ledger.pause("", "freeze", "ada")
+    world.ledger.resume("", "ada")
+    assert world.run(world.open("ward_one")).ending == "resolved"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_pause_file_of_a_host_blocks(world: World, tmp_path: Path, there: bool) -> None:
+    switch = tmp_path / "pause"
+    if there:
+        switch.touch()
+    with_policy(world, pause_file=switch)
+    world.run(world.open("ward_one"))
+    assert bool(world.ward.effects()) is not there
+
+
+@pytest.mark.parametrize("switch", [True, False])
+def test_a_switch_to_dry_run_during_a_run_is_a_refusal(world: World, switch: bool) -> None:
+    incident = world.open("ward_one")
+    world.run(incident, until=Phase.ACT)
+    if switch:
+        with_policy(world, runbook_dry_run=True)
+    world.run(incident)
+    assert bool(world.ward.effects()) is not switch
+    assert refused_by(world, incident) == (["live_mode"] if switch else [])
+
+
+@pytest.mark.parametrize(
+    ("switches", "acts"),
+    [
+        ({}, True),
+        ({"mode": Mode.LIVE}, True),
+        ({"runbook_dry_run": False}, True),
+        ({"runbook_dry_run": True}, False),
+        ({"mode": Mode.DRY_RUN}, False),
+        ({"file_modes": {"ward_one": Mode.DRY_RUN}}, False),
+        ({"file_modes": {"ward_several": Mode.DRY_RUN}}, True),
+    ],
+)
+def test_an_explicit_switch_beats_a_promotion(world: World, switches: dict[str, Any], acts: bool) -> None:
+    with_policy(world, **switches)
+    incident = world.run(world.open("ward_one"))
+    assert bool(world.ward.effects()) is acts
+    assert incident.ending == ("resolved" if acts else "rehearsed")
+
+
+@pytest.mark.parametrize(
+    ("switches", "named"),
+    [
+        ({"runbook_dry_run": True}, "BYTEPORT_RUNBOOK_DRY_RUN"),
+        ({"mode": Mode.DRY_RUN}, "mode: dry_run"),
+        ({"pause_process": True}, "BYTEPORT_PAUSE"),
+    ],
+)
+def test_a_persons_live_run_is_refused_by_name(world: World, switches: dict[str, Any], named: str) -> None:
+    with_policy(world, **switches)
+    with pytest.raises(BadInput, match=named):
+        world.open_by_hand("ward_one")
+    assert world.ward.effects() == []
+
+
+def test_a_persons_live_run_needs_no_promotion(world: World) -> None:
+    assert world.run(world.open_by_hand("ward_one")).ending == "resolved"
+    assert len(world.ward.effects()) == 1
+
+
+@pytest.mark.parametrize(
+    ("annotations", "acts", "guard"),
+    [
+        ({"byteport.io/auto-remediate": "disk, valve"}, True, None),
+        ({"byteport.io/auto_remediate": "valve"}, True, None),
+        ({"byteport.io/auto-remediate": "valve", "byteport.io/auto_remediate": "disk"}, False, "opted_in"),
+        ({"byteport.io/auto-remediate": "VALVE"}, False, "opted_in"),
+        ({"byteport.io/auto-remediate": ""}, False, "opted_in"),
+        ({}, False, "opted_in"),
+        ({"byteport.io/auto-remediate": "valve", "byteport.io/skip": "true"}, False, "skip"),
+        (None, False, "skip"),
+    ],
+)
+def test_opt_in_and_opt_out(world: World, annotations: dict[str, str] | None, acts: bool, guard: str | None) -> None:
+    with_policy(world, annotations=lambda _target: annotations)
+    incident = world.run(world.open("ward_opting"))
+    assert bool(world.ward.effects()) is acts
+    assert refused_by(world, incident.id) == ([guard] if guard else [])
+
+
+def test_an_opt_out_closes_as_suppressed(world: World) -> None:
+    with_policy(world, annotations=lambda _t: {"byteport.io/auto-remediate": "valve", "byteport.io/skip": "true"})
+    assert world.run(world.open("ward_opting")).ending == "suppressed"
+    assert world.notebook.sent == []
+
+
+def test_a_budget_of_one_a_day(world: World) -> None:
+    assert world.run(world.open("ward_limited")).ending == "resolved"
+    travel(world.url, timedelta(hours=1).total_seconds())
+    world.ward.set("v1", "leaking", True)
+    again = world.run(world.open("ward_limited"))
+    assert again.phase is Phase.ESCALATE
+    assert refused_by(world, again.id) == ["turns_a_day"]
+    assert len(world.ward.effects()) == 1
+    assert world.run(world.open("ward_limited", "v2")).ending == "resolved"
+
+
+def test_a_ceiling_holds_for_one_incident(world: World) -> None:
+    incident = world.run(world.open("ward_ceiled"))
+    assert incident.phase is Phase.ESCALATE
+    assert refused_by(world, incident.id) == ["per_incident"]
+    assert len(world.ward.effects()) == 1
+
+
+def test_a_flushed_budgets_store_is_rebuilt_and_forgets_nothing(world: World) -> None:
+    assert world.run(world.open("ward_limited")).ending == "resolved"
+    world.budgets.rebuild(0, [])
+    travel(world.url, timedelta(hours=1).total_seconds())
+    world.ward.set("v1", "leaking", True)
+    again = world.run(world.open("ward_limited"))
+    assert refused_by(world, again.id) == ["turns_a_day"]
+    assert len(world.ward.effects()) == 1
+
+
+class Gone:
+    """A store that cannot be reached."""
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def gone(*_args: Any, **_more: Any) -> Any:
+            raise Unavailable("connection refused")
+
+        return gone
+
+
+def test_without_the_budgets_store_nothing_is_written_and_people_are_told(world: World) -> None:
+    budgets, world.budgets = world.budgets, Gone()
+    incident = world.run(world.open("ward_one"))
+    assert incident.phase is Phase.ESCALATE
+    assert refused_by(world, incident.id) == ["budgets_store"]
+    assert [d.message.kind for d in world.notebook.sent] == ["escalation"]
+    assert world.ward.effects() == []
+    world.budgets = budgets
+    assert world.run(world.open("ward_one", "v2")).ending == "resolved"
+
+
+def test_without_the_ledger_a_signal_is_never_answered_with_success(world: World) -> None:
+    signal = world.signal("ward_one")
+    ledger, world.ledger = world.ledger, Gone()
+    with pytest.raises(Unavailable):
+        world.engine().take(signal)
+    world.ledger = ledger
+    assert world.ledger.listing() == []
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_confidence_below_the_floor_changes_nothing(world: World, lost: bool) -> None:
+    if lost:
+        with_policy(world, floors={"ward_one": 91})
+    incident = world.run(world.open("ward_one"))
+    assert bool(world.ward.effects()) is not lost
+    assert ("below the floor 0.91" in incident.reason) is lost
+    if lost:
+        assert exit_code(incident) == 3
+
+
+@pytest.mark.parametrize("silenced", [True, False])
+def test_a_silence_stops_acting_and_not_looking(world: World, silenced: bool) -> None:
+    if silenced:
+        world.ledger.silence({"target": "v1"}, timedelta(hours=1), "planned work", "ada")
+    incident = world.run(world.open("ward_one"))
+    assert incident.diagnosis is not None
+    assert bool(world.ward.effects()) is not silenced
+    assert incident.ending == ("suppressed" if silenced else "resolved")
+
+
+def test_a_critical_signal_under_a_silence_goes_to_a_person(world: World) -> None:
+    world.ledger.silence({"target": "v1"}, timedelta(hours=1), "planned work", "ada")
+    incident = world.run(world.open("ward_one", severity=Severity.CRITICAL))
+    assert incident.phase is Phase.ESCALATE
+    assert world.ward.effects() == []
+
+
+@pytest.mark.parametrize("vetoed", [True, False])
+def test_a_persons_undo_is_a_veto_for_a_day(world: World, vetoed: bool) -> None:
+    if vetoed:
+        world.ledger.veto("ward_one", "v1", timedelta(hours=24), "turned back by hand")
+    incident = world.run(world.open("ward_one"))
+    assert bool(world.ward.effects()) is not vetoed
+    assert refused_by(world, incident.id) == (["human_veto"] if vetoed else [])
+
+
+@pytest.mark.parametrize("ours", ["service:v1", "valve:v1", "host-a", None])
+def test_never_on_what_hosts_byteport(world: World, ours: str | None) -> None:
+    if ours:
+        world.ledger.register_self("p1", [ours], "")
+    incident = world.run(world.open("ward_one", within=("host-a",)))
+    assert bool(world.ward.effects()) is (ours is None)
+    assert refused_by(world, incident.id) == (["self_targets"] if ours else [])
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_one_target_one_hand(world: World, held: bool) -> None:
+    incident = world.open("ward_one")
+    other = world.open("ward_several", "v1")
+    if held:
+        world.run(other, until=Phase.ACT)
+        claimed = world.ledger.claim(other, world.engine().pages.digests)
+        assert claimed is not None
+        assert world.ledger.take_locks(claimed[1], [LockWanted(key="service:v1")]) is None
+        keep = claimed[1]
+    for _ in range(40):
+        world.step(incident)
+        if held:
+            keep = world.ledger.renew(keep)
+        if world.now(incident).phase in (Phase.ESCALATE, Phase.CLOSED):
+            break
+        travel(world.url, 15)
+    assert bool(world.ward.effects("v1")) is not held
+    if held:
+        assert "held by" in world.now(incident).reason
+
+
+def test_no_more_than_the_policy_allows_are_under_remediation_at_once(world: World) -> None:
+    with_policy(world, max_concurrent=1)
+    first, second = world.open("ward_failing", "v1"), world.open("ward_one", "v2")
+    world.run(first, until=Phase.VERIFY)
+    world.run(second, until=Phase.ACT)
+    world.step(second)
+    assert world.ward.effects("v2") == []
+    assert "remediations" in world.texts(second, "verdict")[0]
+    world.run(first)
+    assert world.run(second).ending == "resolved"
+
+
+def test_a_storm_is_diagnosed_and_told_once_and_not_remediated(world: World) -> None:
+    with_policy(world, storm_threshold=20)
+    opened = [world.open("ward_one", f"v{n}") for n in range(25)]
+    ended = [world.run(incident) for incident in opened]
+    assert {incident.phase for incident in ended} == {Phase.ESCALATE}
+    assert world.ward.effects() == []
+    assert all(incident.diagnosis for incident in ended)
+    assert len(world.notebook.sent) == 1
+
+
+def test_the_first_day_of_a_live_runbook_is_slow(world: World) -> None:
+    world.policy = Policy(channels=("slack",))
+    assert world.run(world.open("ward_one", "v1")).ending == "resolved"
+    second = world.run(world.open("ward_one", "v2"))
+    assert refused_by(world, second.id) == ["first_day_rate"]
+    assert world.run(world.open_by_hand("ward_one", "v3")).ending == "resolved"
+    assert len(world.ward.effects()) == 2
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_guard_whose_fact_is_unknown_denies(world: World, known: bool) -> None:
+    incident = world.open("ward_requiring")
+    world.run(incident, until=Phase.ACT)
+    if not known:
+        world.ward.set("v1", "broken", True)
+        travel(world.url, 31)
+    world.run(incident)
+    assert bool(world.ward.effects()) is known
+
+
+def test_ten_writes_in_ten_minutes_for_one_server(world: World) -> None:
+    ends = []
+    for n in range(11):
+        world.ward.prepare("v1")
+        world.ward.set("v1", "leaking", True)
+        incident = world.run(world.open("ward_one"))
+        ends.append(incident.phase)
+        world.ledger.command(incident.id, "close", "ada", "next") if incident.phase is not Phase.CLOSED else None
+        travel(world.url, 1 if n % 2 else 0)
+    assert len(world.ward.effects()) <= 10

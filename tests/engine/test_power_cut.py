@@ -1,0 +1,50 @@
+"""Die before or after any call to ledger, budgets or target; start again; the patient saw the same."""
+
+from __future__ import annotations
+
+import pytest
+from byteport.testing.time_travel import travel
+
+from byteport.records.incident import Phase
+from tests.ward.world import Cuts, PowerCut, World
+
+EXPECTED = {
+    "ward_one": (Phase.CLOSED, ["pulse"]),
+    "ward_several": (Phase.CLOSED, ["pulse", "pulse"]),
+    "ward_stepwise": (Phase.CLOSED, ["pulse", "pulse"]),
+    "ward_undoing": (Phase.ESCALATE, ["set", "set"]),
+    "ward_batched": (Phase.CLOSED, ["set"]),
+}
+
+
+def calls_of(world: World, runbook: str) -> int:
+    world.cuts = Cuts()
+    world.run(world.open(runbook, "measured"))
+    return world.cuts.seen
+
+
+@pytest.mark.parametrize("runbook", EXPECTED)
+def test_power_cut_anywhere(world: World, runbook: str) -> None:
+    phase, kinds = EXPECTED[runbook]
+    calls = calls_of(world, runbook)
+    reached = 0
+    for n in range(1, calls + 1):
+        for after in (False, True):
+            valve = f"cut{n}{'a' if after else 'b'}"
+            incident = world.open(runbook, valve)
+            world.cuts = Cuts(at=n, after=after)
+            try:
+                world.run(incident)
+            except PowerCut:
+                reached += 1
+                world.cuts = Cuts()
+                travel(world.url, 61)
+                world.run(incident)
+            ended = world.now(incident)
+            assert ended.phase is phase, (n, after, ended.reason)
+            assert [e["kind"] for e in world.ward.effects(valve)] == kinds, (n, after, ended.reason)
+            assert all(intent.outcome is not None for intent in world.ledger.intents_of(incident))
+            told = [d for d in world.notebook.sent if d.incident == incident]
+            assert len({(d.message.kind, d.message.channel) for d in told}) == len(told), (n, after)
+    assert world.ward.doubled() == []
+    assert reached >= calls, (reached, calls)
