@@ -23,7 +23,7 @@ from byteport.model.facts.database import (
     Utilization,
     WaitEvents,
 )
-from byteport.model.facts.deploys import DeployCorrelation, Rollout
+from byteport.model.facts.deploys import DeployCorrelation, ErrorRate, Rollout
 
 Fate = Literal[
     "ended", "signalled", "gone", "changed", "superuser", "spared", "has_written", "not_a_client", "elsewhere", "denied"
@@ -108,10 +108,11 @@ class PoolerSettings(Protocol):
 
 
 class Deploys(Protocol):
-    """Deploy markers of the workloads that use a database; None where no deploy source is configured."""
+    """What is known of the workloads that use a database; None where no such source is configured."""
 
     def last_deploy(self, database: str) -> DeployCorrelation | None: ...
     def app_pool_config(self, database: str) -> tuple[AppPoolConfig, ...] | None: ...
+    def error_rate(self, database: str) -> ErrorRate | None: ...
     def rollout(self, workload: str) -> Rollout: ...
 
 
@@ -121,10 +122,11 @@ class Rollouts(Protocol):
     def restart(self, workload: str, revision: str, mark: str) -> None:
         """Restart without surge: in one write the template gets `mark`, maxSurge is 0 and maxUnavailable at least 1.
 
-        Permanent where the revision is another one by now, or fewer than 2 replicas are wanted.
+        Nothing to do where the template carries `mark` already. Permanent where the revision is another one by now, or
+        fewer than 2 replicas are wanted.
         """
         ...
 
-    def restore_surge(self, workload: str, max_surge: str, max_unavailable: str, mark: str) -> None:
-        """Put the two back, if the template still carries `mark` and they are still what `restart` made them."""
+    def restore_surge(self, workload: str, max_surge: str, max_unavailable: str) -> None:
+        """Put the two back where they are still what `restart` made them; somebody's later choice is left alone."""
         ...

@@ -1,6 +1,5 @@
 """No deploy source is configured: an answer, not a failure."""
 
-# ruff: noqa: ARG002 - it answers the same whatever it is asked about
 from __future__ import annotations
 
 from byteport.errors import Permanent
@@ -18,11 +17,14 @@ class NoDeploySource:
     def app_pool_config(self, database: str) -> None:
         return None
 
+    def error_rate(self, database: str) -> None:
+        return None
+
     def rollout(self, workload: str) -> Rollout:
         raise Permanent(_NONE)
 
     def restart(self, workload: str, revision: str, mark: str) -> None:
         raise Permanent(_NONE)
 
-    def restore_surge(self, workload: str, max_surge: str, max_unavailable: str, mark: str) -> None:
+    def restore_surge(self, workload: str, max_surge: str, max_unavailable: str) -> None:
         raise Permanent(_NONE)

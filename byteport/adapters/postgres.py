@@ -48,7 +48,7 @@ def reading_login(database: str, conninfo: str) -> Login:
 
 def acting_login(database: str, conninfo: str) -> Login:
     """The acting identity: signalling a session writes no data, so it too is read-only."""
-    return Login(database, conninfo, "byteport-act", timedelta(seconds=12), settings=SETTINGS)
+    return Login(database, conninfo, "byteport-act", timedelta(seconds=6), settings=SETTINGS)
 
 
 def kept(login: Login) -> KeptConnection:

@@ -6,6 +6,9 @@ far: only its fingerprint, from which every literal and comment has been taken.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from ipaddress import ip_address, ip_network
+
 from pydantic import AwareDatetime, Field
 
 from byteport.model.base import Value
@@ -61,10 +64,26 @@ class Session(Value):
     def is_idle_in_transaction(self) -> bool:
         return self.state in IDLE_IN_TRANSACTION
 
+    def spared_by(self, words: Iterable[str]) -> str:
+        """The first word that protects it, or nothing. A word is a user, an address or network, or how an
+        application_name begins; case does not matter, and an empty word protects nobody."""
+        user, application = self.user.lower(), self.application.lower()
+        for word in (word.strip().lower() for word in words):
+            if word and (word == user or application.startswith(word) or _holds(word, self.address)):
+                return word
+        return ""
+
     @property
     def may_lose_work(self) -> bool:
         """It has written, and keeps nobody waiting: to end it would cost more than it frees."""
         return self.has_written and not self.blocks_others
+
+
+def _holds(network: str, address: str) -> bool:
+    try:
+        return ip_address(address) in ip_network(network, strict=False)
+    except ValueError:
+        return False
 
 
 class DatabaseLimits(Value):

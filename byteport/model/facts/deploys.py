@@ -8,7 +8,7 @@ from byteport.model.base import Value
 
 
 class DeployCorrelation(Value):
-    """The last deploy of a workload that uses the target. `workload` is the deploy source's own stable name for it.
+    """The last deploy of a workload that uses the target. `workload` is cluster/namespace/kind/name.
 
     `applications` are the application_names that its sessions carry; empty where that is not known.
     `rollback_live`: a rollback runbook acts for this workload, so that BytePort has a better answer than a restart.
@@ -23,6 +23,13 @@ class DeployCorrelation(Value):
     revision: str = ""
     applications: tuple[str, ...] = ()
     rollback_live: bool = False
+
+
+class ErrorRate(Value):
+    """Failed requests as a fraction, now and as the median of the same hour over the last seven days."""
+
+    now: float = Field(ge=0)
+    usual: float = Field(ge=0)
 
 
 class Rollout(Value):
