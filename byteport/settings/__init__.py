@@ -73,6 +73,8 @@ class Settings(Section, BaseSettings):
     """File that holds `budgets_url`."""
     data_dir: Path = Field(default_factory=usual_data_dir)
     """Folder for embedded servers, the journal channel and postmortems."""
+    pages_folder: Path | None = None
+    """Folder with runbooks of your own, one Python module each."""
     mode: Mode = Mode.DRY_RUN
     """What runbooks may do: dry_run, approve or live. Written out, it holds every promotion back to itself."""
     runbook_dry_run: bool | None = None

@@ -1,0 +1,24 @@
+"""Counts over all incidents, for metrics, readiness and the backlog's limit. Times on the ledger's clock."""
+
+from __future__ import annotations
+
+from pydantic import AwareDatetime, Field
+
+from byteport.model.base import Value
+
+
+class Figures(Value):
+    """`overdue`: due for more than a minute and in nobody's hands; `due_lag_seconds` the longest such wait.
+
+    `polled_seconds_ago` is None where no poller has seen a target yet.
+    """
+
+    now: AwareDatetime
+    by_phase: dict[str, int] = Field(default_factory=dict)
+    by_ending: dict[str, int] = Field(default_factory=dict)
+    overdue: int = 0
+    due_lag_seconds: float = 0.0
+    deliveries_due: int = 0
+    deliveries_failed: int = 0
+    polled_seconds_ago: float | None = None
+    pauses: int = 0

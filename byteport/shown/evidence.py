@@ -1,0 +1,66 @@
+"""Evidence before and after: what the first round told of each field, and what the newest did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from byteport.records.evidence import StoredAnswer
+from byteport.shown.record import Record
+
+
+@dataclass(frozen=True)
+class FieldLine:
+    """One field of the evidence. `after` is None where it was looked at once."""
+
+    name: str
+    before: StoredAnswer
+    after: StoredAnswer | None
+    rounds: int
+
+    @property
+    def newest(self) -> StoredAnswer:
+        return self.after or self.before
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of a fact; `before` equals `after` where nothing changed or it was looked at once."""
+
+    name: str
+    before: Any
+    after: Any
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.before != self.after)
+
+
+def evidence_of(record: Record) -> list[FieldLine]:
+    """The fields in the order in which they were first answered."""
+    rounds: dict[str, list[StoredAnswer]] = {}
+    for answer in sorted(record.answers, key=lambda a: a.round):
+        rounds.setdefault(answer.field, []).append(answer)
+    return [FieldLine(name, told[0], told[-1] if len(told) > 1 else None, len(told)) for name, told in rounds.items()]
+
+
+def figures_of(line: FieldLine) -> list[Figure]:
+    """The plain figures of a fact (numbers, texts, truths), lists by their length; nested ones stay in the JSON."""
+    before, after = _plain(line.before.fact), _plain(line.newest.fact)
+    return [Figure(name, before.get(name), after.get(name)) for name in dict.fromkeys((*before, *after))]
+
+
+def _plain(fact: object) -> dict[str, Any]:
+    if fact is None:
+        return {}
+    if isinstance(fact, list):
+        return {"entries": len(fact)}
+    if not isinstance(fact, dict):
+        return {"value": fact}
+    told: dict[str, Any] = {}
+    for name, value in fact.items():
+        if isinstance(value, list):
+            told[name] = len(value)
+        elif not isinstance(value, dict):
+            told[name] = round(value, 4) if isinstance(value, float) else value
+    return told
