@@ -1,0 +1,51 @@
+"""The ledger: one class made of its parts."""
+
+from __future__ import annotations
+
+from byteport.adapters.ledger.connection import Cursor, Database
+from byteport.adapters.ledger.evidence import EvidenceRounds
+from byteport.adapters.ledger.figures import CountingLedger
+from byteport.adapters.ledger.intents import Intents
+from byteport.adapters.ledger.locks import Locks
+from byteport.adapters.ledger.migrations import check_schema
+from byteport.adapters.ledger.moves import Moves
+from byteport.adapters.ledger.orders import Orders
+from byteport.adapters.ledger.outbox import OutboxRows
+from byteport.adapters.ledger.reading import Reading
+from byteport.adapters.ledger.recount import Recount
+from byteport.adapters.ledger.saving import Saving
+from byteport.adapters.ledger.signals import Signals
+from byteport.errors import Permanent
+from byteport.stores import Ledger
+
+
+class PostgresLedger(
+    Signals, Moves, Saving, EvidenceRounds, Intents, Recount, Locks, OutboxRows, Reading, Orders, CountingLedger
+):
+    """The `Ledger` port on PostgreSQL. Connects when first asked, in each process anew, and then sees to it that the
+    schema is this release's (Permanent, naming `byteport migrate`)."""
+
+    def __init__(self, url: str, *, most_connections: int = 4, storm_threshold: int = 20) -> None:
+        super().__init__(Database(url, most=most_connections, check=check_schema), storm_threshold=storm_threshold)
+
+    def check(self) -> None:
+        """Reach it and look at its schema; raises Unavailable or Permanent."""
+        self.row("select byteport.clock()")
+
+    def check_durable(self) -> None:
+        """Raises Permanent where a commit may be lost: nothing is done live on such a ledger."""
+
+        def setting(cursor: Cursor, name: str) -> str:
+            cursor.execute("select current_setting(%s) as value", [name])
+            return str(cursor.fetchall()[0]["value"])
+
+        commit = self.run(lambda cursor: setting(cursor, "synchronous_commit"))
+        if commit == "off":
+            raise Permanent("the ledger may lose what it has committed: set synchronous_commit to on, it is off")
+
+    def close(self) -> None:
+        """Let go of this process's connections."""
+        self.database.close()
+
+
+_: type[Ledger] = PostgresLedger

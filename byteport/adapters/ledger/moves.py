@@ -1,0 +1,151 @@
+"""Whose move it is: claims as leases, the sweeper's list, and incidents whose page nobody has any more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from byteport.adapters.ledger.base import Stored, append, lock_as_holder, lock_incident, now_of, renew_locks
+from byteport.adapters.ledger.connection import Cursor
+from byteport.adapters.ledger.rows import Row, clean, read_incident
+from byteport.errors import Stale
+from byteport.records.change import Lease
+from byteport.records.event import Event
+from byteport.records.incident import Incident, Phase
+from byteport.stores import Due
+
+# A waiter finds its conditions asked again on the row as it then stands, and `clock()` read again.
+_CLAIM = """
+update byteport.incidents set
+    lease_token = nextval('byteport.fencing') || '.' || replace(gen_random_uuid()::text, '-', ''),
+    lease_until = byteport.clock() + interval '40 seconds',
+    claimed_at = byteport.clock(),
+    claims_in_vain = claims_in_vain + 1,
+    nudges_read = nudges, signals_read = signals_seen, commands_read = commands,
+    driver = %(driver)s,
+    driver_until = case when %(driver)s <> '' then byteport.clock() + interval '60 seconds' end
+where id = %(id)s and phase <> 'closed' and due_at <= byteport.clock()
+  and (lease_until is null or lease_until <= byteport.clock())
+  and page = any(%(pages)s)
+  and (driver = %(driver)s or (%(driver)s = '' and driver_until < byteport.clock()))
+returning *, lease_until - interval '40 seconds' as now
+"""
+
+# Locks of open incidents are renewed on the way: while somebody sweeps, none of them lapses.
+_WAKE = """
+with t as materialized (select byteport.clock() as now), renewed as (
+    update byteport.locks set until = t.now + interval '15 minutes' from t
+    where (key, incident) in (
+        select l.key, l.incident from byteport.locks l join byteport.incidents i on i.id = l.incident, t
+        where i.phase <> 'closed' and l.until < t.now + interval '12 minutes'
+        for update of l skip locked
+    )
+), found as (
+    select id from byteport.incidents i, t
+    where phase <> 'closed'
+      and (lease_until is null or lease_until <= t.now)
+      and (woken_at is null or woken_at <= t.now - %(again)s::interval)
+      and (driver = '' or driver_until < t.now)
+      and (due_at <= t.now or pending > 0 and exists (
+          select from byteport.probe_groups g
+          where g.incident = i.id and g.round = i.round and byteport.to_send(g, t.now)))
+    order by due_at limit %(most)s
+    for no key update of i skip locked
+)
+update byteport.incidents set woken_at = t.now from found, t
+where incidents.id = found.id returning incidents.id, incidents.phase, incidents.due_at,
+    coalesce((incidents.state ->> 'wants_hands')::boolean, false) as wants_hands
+"""
+
+
+class Moves(Stored):
+    """Claims, and what calls for one."""
+
+    def claim(self, incident_id: str, pages: Sequence[str], driver: str = "") -> tuple[Incident, Lease] | None:
+        """One statement decides. `claimed_in_vain` counts the claims since the last save, this one among them; an
+        incident whose plan cannot be read here comes without it and counts as claimed in vain."""
+
+        def take(cursor: Cursor) -> Row | None:
+            cursor.execute(_CLAIM, {"id": incident_id, "pages": list(pages), "driver": driver})
+            row = cursor.fetchone()
+            if row is not None:
+                renew_locks(cursor, incident_id)
+            return row
+
+        if (row := self.run(take)) is None:
+            return None
+        lease = Lease(incident=row["id"], token=row["lease_token"], until=row["lease_until"], now=row["now"])
+        return read_incident(row), lease
+
+    def renew(self, lease: Lease) -> Lease:
+        def extend(cursor: Cursor) -> Lease:
+            row = lock_as_holder(cursor, lease)
+            now = now_of(cursor)
+            until = now + timedelta(seconds=40)
+            cursor.execute(
+                "update byteport.incidents set lease_until = %s, driver_until = %s where id = %s",
+                [until, now + timedelta(seconds=60) if row["driver"] else row["driver_until"], row["id"]],
+            )
+            renew_locks(cursor, row["id"])
+            return lease.model_copy(update={"until": until, "now": now})
+
+        return self.run(extend)
+
+    def wake_due(self, limit: int = 500, again_after: timedelta = timedelta(seconds=10)) -> list[Due]:
+        woken = self.rows(_WAKE, {"most": limit, "again": again_after})
+        ordered = sorted(woken, key=lambda row: row["due_at"])
+        return [
+            Due(incident=row["id"], phase=Phase(row["phase"]), wants_hands=bool(row["wants_hands"])) for row in ordered
+        ]
+
+    def incident(self, incident_id: str) -> Incident | None:
+        """Without its plan and diagnosis where its plan has actions of a page that this process has not loaded."""
+        row = self.row("select * from byteport.incidents where id = %s", [incident_id])
+        return None if row is None else read_incident(row)
+
+    def orphans(self, pages: Sequence[str], after: timedelta = timedelta(seconds=60)) -> list[str]:
+        found = self.rows(
+            """
+            select id from byteport.incidents i, (select byteport.clock() as now) t
+            where phase <> 'closed' and page <> all(%(pages)s)
+              and greatest(due_at, claimed_at, lease_until) <= t.now - %(after)s::interval
+              and (driver = '' or driver_until < t.now)
+            order by due_at limit 100
+            """,
+            {"pages": list(pages), "after": after},
+        )
+        return [str(row["id"]) for row in found]
+
+    def adopt(self, incident_id: str, page: str, *, diagnose_anew: bool, reason: str) -> None:
+        """Raises Stale when somebody works on it. Where an intent exists it escalates whatever was asked for, keeping
+        its plan and its locks until all is settled."""
+
+        def give(cursor: Cursor) -> None:
+            row = lock_incident(cursor, incident_id)
+            if row["phase"] == "closed" or (row["lease_until"] is not None and row["lease_until"] > now_of(cursor)):
+                raise Stale(f"{incident_id} is closed or worked on")
+            cursor.execute("select from byteport.intents where incident = %s limit 1", [incident_id])
+            _adopt(cursor, row, page, reason, anew=diagnose_anew and cursor.rowcount == 0)
+
+        self.run(give)
+
+
+def _adopt(cursor: Cursor, row: Row, page: str, reason: str, *, anew: bool) -> None:
+    """The stored plan is not read: this process may not know its actions."""
+    if anew:
+        cursor.execute("delete from byteport.locks where incident = %s", [row["id"]])
+    cursor.execute(
+        """
+        update byteport.incidents set page = %(page)s, phase = %(phase)s, reason = %(reason)s,
+            due_at = byteport.clock(), version = version + 1, pending = 0, lease_token = null, lease_until = null,
+            woken_at = null, claims_in_vain = 0,
+            state = state || case when %(anew)s then
+                '{"plan": null, "diagnosis": null, "cursor": 0, "attempt": 0, "locked": false, "look_until": null,
+                  "waiting_since": null, "steady_since": null, "verifying_since": null, "checks": []}'::jsonb
+                else '{"attempt": 0, "look_until": null}'::jsonb end
+        where id = %(id)s
+        """,
+        {"page": page, "phase": "open" if anew else "escalate", "reason": clean(reason), "anew": anew, "id": row["id"]},
+    )
+    told = {"from": row["page"], "to": page, "phase": "open" if anew else "escalate"}
+    append(cursor, row["id"], [Event(kind="adopted", text=reason, data=told)])

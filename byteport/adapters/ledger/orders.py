@@ -1,0 +1,195 @@
+"""Standing orders of people, and everything that the gate asks before an attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from byteport.adapters.ledger.base import Stored
+from byteport.adapters.ledger.connection import Cursor
+from byteport.adapters.ledger.rows import Row, clean, json
+from byteport.errors import BadInput
+from byteport.model.signal import Mode
+from byteport.model.target import Target
+from byteport.records.standing import PauseRow, Promotion, Standing
+
+# A silence names labels of the signal, or runbook, target, kind, signal and source; all that it names must agree.
+_STANDING = """
+with t as materialized (select byteport.clock() as now), facts as (
+    select coalesce((select coalesce(state -> 'signal' -> 'labels', '{}') || jsonb_build_object(
+               'signal', state -> 'signal' -> 'name', 'source', state -> 'signal' -> 'source')
+               from byteport.incidents where id = %(incident)s), '{}') || %(facts)s::jsonb as known
+)
+select t.now,
+    (select coalesce(jsonb_agg(jsonb_build_object('id', id, 'runbook', runbook, 'why', why, 'who', who, 'since', since)
+                               order by id), '[]')
+     from byteport.pauses where ended_at is null and runbook in ('', %(runbook)s)) as pauses,
+    (select why || ' (' || who || ')' from byteport.silences, facts where until > t.now and match <@ known
+     order by until desc limit 1) as silence,
+    (select max(until) from byteport.vetoes where runbook = %(runbook)s and target_key = %(target)s and until > t.now)
+        as vetoed_until,
+    (select array_agg(distinct key) from byteport.processes, unnest(keys) as key
+     where seen_at > t.now - interval '10 minutes') as self_keys,
+    (select array_agg(distinct configuration) from byteport.processes where seen_at > t.now - interval '10 minutes')
+        as configurations,
+    (select array_agg(key) from byteport.locks where incident = %(incident)s and until >= t.now) as held,
+    (select jsonb_build_object('runbook', runbook, 'mode', mode, 'live_since', live_since, 'who', who, 'why', why)
+     from byteport.promotions where runbook = %(runbook)s order by id desc limit 1) as promotion,
+    byteport.storm_until(%(runbook)s, %(storm)s, t.now) as storm_until,
+    (select count(*)::int from byteport.targets where kind = %(kind)s and last_seen > t.now - interval '24 hours')
+        as known_targets
+from t
+"""
+
+
+class Orders(Stored):
+    """Pauses, silences, vetoes, promotions, and who BytePort itself is."""
+
+    def standing(self, incident_id: str, runbook: str, target: Target) -> Standing:
+        facts = {"runbook": runbook, "target": target.key, "kind": str(target.kind)}
+        (row,) = self.rows(
+            _STANDING,
+            {
+                "incident": incident_id,
+                "runbook": runbook,
+                "target": target.key,
+                "kind": str(target.kind),
+                "facts": json(facts),
+                "storm": self.storm_threshold,
+            },
+        )
+        return _standing(row, runbook, self.storm_threshold)
+
+    def pause(self, runbook: str, why: str, who: str) -> PauseRow:
+        """Committed when this returns: no attempt begins any more."""
+        (row,) = self.rows(
+            """
+            insert into byteport.pauses (runbook, why, who, since) values (%s, %s, %s, byteport.clock())
+            returning id, runbook, why, who, since
+            """,
+            [clean(runbook), clean(why), clean(who)],
+        )
+        return PauseRow.model_validate(row)
+
+    def resume(self, runbook: str, who: str) -> int:
+        """Of exactly this runbook; an empty one ends what paused everything."""
+        ended = self.rows(
+            """
+            update byteport.pauses set ended_at = byteport.clock(), ended_by = %s
+            where runbook = %s and ended_at is null returning id
+            """,
+            [clean(who), clean(runbook)],
+        )
+        return len(ended)
+
+    def pauses(self) -> list[PauseRow]:
+        found = self.rows("select id, runbook, why, who, since from byteport.pauses where ended_at is null order by id")
+        return [PauseRow.model_validate(row) for row in found]
+
+    def silence(self, match: Mapping[str, str], length: timedelta, why: str, who: str) -> int:
+        """Raises BadInput for an empty match: it would mean everything."""
+        if not match:
+            raise BadInput("match", "at least one label, runbook, target, kind, signal or source")
+        (row,) = self.rows(
+            """
+            insert into byteport.silences (match, why, who, since, until)
+            select %s, %s, %s, t.now, t.now + %s::interval from (select byteport.clock() as now) t returning id
+            """,
+            [json(match), clean(why), clean(who), length],
+        )
+        return int(row["id"])
+
+    def veto(self, runbook: str, target_key: str, length: timedelta, why: str) -> None:
+        self.rows(
+            """
+            insert into byteport.vetoes (runbook, target_key, why, since, until)
+            select %s, %s, %s, t.now, t.now + %s::interval from (select byteport.clock() as now) t returning id
+            """,
+            [clean(runbook), clean(target_key), clean(why), length],
+        )
+
+    def promote(self, runbook: str, mode: Mode, who: str, why: str) -> Promotion:
+        """Live again after a time in another mode is newly live."""
+        (row,) = self.rows(
+            """
+            insert into byteport.promotions (runbook, mode, live_since, who, why, at)
+            select %(runbook)s, %(mode)s, case when %(mode)s = 'live' then coalesce(
+                (select case when mode = 'live' then live_since end from byteport.promotions
+                 where runbook = %(runbook)s order by id desc limit 1), t.now) end, %(who)s, %(why)s, t.now
+            from (select byteport.clock() as now) t
+            returning runbook, mode, live_since, who, why
+            """,
+            {"runbook": clean(runbook), "mode": str(mode), "who": clean(who), "why": clean(why)},
+        )
+        return Promotion.model_validate(row)
+
+    def promotions(self) -> list[Promotion]:
+        found = self.rows(
+            """
+            select distinct on (runbook) runbook, mode, live_since, who, why from byteport.promotions
+            order by runbook, id desc
+            """
+        )
+        return [Promotion.model_validate(row) for row in found]
+
+    def register_self(self, process: str, keys: Sequence[str], configuration: str) -> None:
+        self.rows(
+            """
+            insert into byteport.processes (process, keys, configuration, seen_at) values (%s, %s, %s, byteport.clock())
+            on conflict (process) do update
+            set keys = excluded.keys, configuration = excluded.configuration, seen_at = excluded.seen_at
+            returning process
+            """,
+            [clean(process), [clean(key) for key in keys], clean(configuration)],
+        )
+
+    def last_acted(self, runbook: str, target_key: str, incident_id: str) -> timedelta | None:
+        row = self.row(
+            """
+            select byteport.clock() - max(acted_at) as ago from byteport.incidents
+            where runbook = %s and target_key = %s and id <> %s and acted_at is not null
+            """,
+            [runbook, target_key, incident_id],
+        )
+        ago: timedelta | None = row["ago"] if row else None
+        return ago
+
+    def opened_lately(self, runbook: str, window: timedelta) -> int:
+        (row,) = self.rows(
+            """
+            select count(*) as opened from byteport.incidents, (select byteport.clock() as now) t
+            where runbook = %s and opened_at > t.now - %s::interval
+            """,
+            [runbook, window],
+        )
+        return int(row["opened"])
+
+    def end_storm(self, runbook: str, who: str) -> None:
+        """A person's word that it is over; what was opened until now counts for no storm any more."""
+
+        def end(cursor: Cursor) -> None:
+            cursor.execute(
+                "insert into byteport.storms_ended (runbook, who, at) values (%s, %s, byteport.clock())",
+                [clean(runbook), clean(who)],
+            )
+
+        self.run(end)
+
+
+def _standing(row: Row, runbook: str, threshold: int) -> Standing:
+    until: datetime | None = row["storm_until"]
+    stormy = until is not None and until > row["now"]
+    values: dict[str, Any] = {
+        "now": row["now"],
+        "pauses": row["pauses"],
+        "silence": row["silence"] or "",
+        "vetoed_until": row["vetoed_until"],
+        "self_keys": row["self_keys"] or (),
+        "held": row["held"] or (),
+        "promotion": row["promotion"],
+        "storm": f"more than {threshold} incidents of {runbook} opened within 5 min" if stormy else "",
+        "known_targets": row["known_targets"],
+        "configurations": sorted(row["configurations"] or ()),
+    }
+    return Standing.model_validate(values)

@@ -1,0 +1,147 @@
+"""The outbox: what is to be said to people, said once, and what became of it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from byteport.adapters.ledger.base import Stored, advise, append
+from byteport.adapters.ledger.connection import Cursor
+from byteport.adapters.ledger.rows import Row, clean, delivery_of, json
+from byteport.records.delivery import Delivery, Message, Receipt
+from byteport.records.event import Event
+
+# A repeat waits for the message that it adds to; where that one failed it goes out as a message of its own.
+_DUE = """
+with t as materialized (select byteport.clock() as now), found as (
+    select d.id from byteport.deliveries d, t
+    where (d.state = 'due' and d.due_at <= t.now or d.state = 'sending' and d.sending_until < t.now)
+      and not exists (select from byteport.deliveries r where r.id = d.repeats and r.state in ('due', 'sending'))
+    order by d.due_at, d.created_at limit %s
+    for no key update of d skip locked
+)
+update byteport.deliveries d set state = 'sending', tries = tries + 1, sending_until = t.now + interval '60 seconds'
+from found, t where d.id = found.id
+returning d.*, (select r.reference from byteport.deliveries r
+                where r.id = d.repeats and r.state = 'sent') as repeats_reference
+"""
+
+_EARLIER = """
+select d.id, d.repeats, d.message from byteport.deliveries d
+where d.dedup_key = %s and d.channel = %s and d.state in ('due', 'sending', 'sent')
+  and (d.message ->> 'dry_run')::boolean = %s and d.created_at > %s
+order by d.created_at desc, d.id desc
+"""
+
+
+class OutboxRows(Stored):
+    """What `Outbox` sends, row by row."""
+
+    def deliveries_due(self, limit: int = 20) -> list[Delivery]:
+        """A sender that died leaves its delivery due again after 60 s."""
+        taken = self.rows(_DUE, [limit])
+        return [delivery_of(row) for row in sorted(taken, key=lambda row: (row["due_at"], row["created_at"]))]
+
+    def delivered(self, delivery: Delivery, receipt: Receipt) -> None:
+        """The first receipt counts."""
+
+        def note(cursor: Cursor) -> None:
+            _lock(cursor, delivery)
+            cursor.execute(
+                """
+                update byteport.deliveries set state = 'sent', reference = %s, sent_at = byteport.clock(), error = '',
+                    sending_until = null
+                where id = %s and state <> 'sent'
+                """,
+                [clean(receipt.reference), delivery.id],
+            )
+            if cursor.rowcount:
+                _tell(cursor, delivery, "sent", {"reference": receipt.reference})
+
+        self.run(note)
+
+    def not_delivered(self, delivery: Delivery, error: str, again_in: timedelta | None) -> None:
+        state = "failed" if again_in is None else "due"
+
+        def note(cursor: Cursor) -> None:
+            _lock(cursor, delivery)
+            cursor.execute(
+                """
+                update byteport.deliveries set state = %s, error = %s, sending_until = null,
+                    due_at = byteport.clock() + coalesce(%s::interval, interval '0')
+                where id = %s and state in ('due', 'sending')
+                """,
+                [state, clean(error), again_in, delivery.id],
+            )
+            if cursor.rowcount and again_in is None:
+                _tell(cursor, delivery, "failed", {"error": error})
+
+        self.run(note)
+
+    def deliveries_of(self, incident_id: str) -> list[Delivery]:
+        """Oldest first, suppressed repeats included."""
+        found = self.rows(
+            """
+            select d.*, r.reference as repeats_reference
+            from byteport.deliveries d left join byteport.deliveries r on r.id = d.repeats
+            where d.incident = %s order by d.created_at, d.id
+            """,
+            [incident_id],
+        )
+        return [delivery_of(row) for row in found]
+
+
+def post(cursor: Cursor, incident: str, messages: Sequence[Message], now: datetime) -> None:
+    """Messages become deliveries. Inside a matter's window a message adds to the first one, or, where it says what was
+    said last, is kept as suppressed."""
+    advise(cursor, "matter", [f"{message.channel}:{message.dedup_key}" for message in messages])
+    for place, message in enumerate(messages):
+        earlier = _earlier(cursor, message, now)
+        state, repeats = _state(message, earlier)
+        at = now + timedelta(microseconds=place)  # in the order in which they were said
+        cursor.execute(
+            """
+            insert into byteport.deliveries
+                (id, incident, channel, dedup_key, message, state, created_at, due_at, repeats)
+            values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+            """,
+            [
+                f"dlv-{secrets.token_hex(8)}",
+                incident,
+                clean(message.channel),
+                clean(message.dedup_key),
+                json(message),
+                state,
+                at,
+                now,
+                repeats,
+            ],
+        )
+
+
+def _earlier(cursor: Cursor, message: Message, now: datetime) -> list[Row]:
+    since = now - timedelta(seconds=message.dedup_seconds)
+    cursor.execute(_EARLIER, [clean(message.dedup_key), clean(message.channel), message.dry_run, since])
+    return list(cursor.fetchall())
+
+
+def _state(message: Message, earlier: Sequence[Row]) -> tuple[str, str | None]:
+    """And the delivery that it repeats: the first of the matter."""
+    if not earlier:
+        return "due", None
+    last: dict[str, Any] = earlier[0]["message"]
+    root = earlier[0]["repeats"] or earlier[0]["id"]
+    said = (clean(message.title), clean(message.text), message.kind)
+    return ("suppressed" if said == (last["title"], last["text"], last["kind"]) else "due"), root
+
+
+def _lock(cursor: Cursor, delivery: Delivery) -> None:
+    cursor.execute("select from byteport.incidents where id = %s for no key update", [delivery.incident])
+
+
+def _tell(cursor: Cursor, delivery: Delivery, state: str, more: dict[str, str]) -> None:
+    message = delivery.message
+    told = {"delivery": delivery.id, "channel": message.channel, "kind": message.kind, "tries": delivery.tries, **more}
+    append(cursor, delivery.incident, [Event(kind="delivery", text=f"{message.channel}: {state}", data=told)])

@@ -1,0 +1,186 @@
+"""What people and tools read: the journal, listings, postmortems; and the retention that forgets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from byteport.adapters.ledger.base import Stored, append, lock_incident
+from byteport.adapters.ledger.connection import Cursor
+from byteport.adapters.ledger.rows import Row, clean, read_incident
+from byteport.errors import BadInput
+from byteport.grammar.plan import Plan
+from byteport.model.base import digest_of
+from byteport.model.signal import Mode
+from byteport.records.delivery import Postmortem
+from byteport.records.event import Event, StoredEvent
+from byteport.records.incident import Incident, Phase
+from byteport.records.standing import GuardRow
+from byteport.stores import Listing
+
+COMMANDS = ("cancel", "close", "ack", "approve")
+
+_LISTING = """
+select id, runbook, target_kind || ':' || target_key as target, phase, mode, severity, ending, reason, opened_at,
+       closed_at, signals_seen, state -> 'diagnosis' ->> 'name' as class,
+       (state -> 'diagnosis' ->> 'confidence')::int as confidence,
+       jsonb_typeof(state -> 'plan') = 'object' as planned
+from byteport.incidents
+where (not %(open_only)s or phase <> 'closed')
+  and (%(before)s = '' or (opened_at, id) < (select opened_at, id from byteport.incidents where id = %(before)s))
+order by opened_at desc, id desc limit %(most)s
+"""
+
+_GUARDS = """
+select s.claim_key as key, (array_agg(s.kind order by s.spent_at desc))[1] as kind, sum(s.amount)::int as used,
+       (array_agg(s.at_most order by s.spent_at desc))[1] as at_most, max(s.incident) as holder,
+       min(coalesce(s.begun_at, t.now) + make_interval(secs => s.window_seconds))
+           filter (where s.window_seconds > 0) as frees_at
+from byteport.spends s, (select byteport.clock() as now) t
+where byteport.counts_in(s, s.window_seconds, t.now)
+group by s.claim_key
+union all
+select l.key, 'lock', count(*)::int, greatest(max(l.capacity), 1),
+       string_agg(l.incident, ', ' order by l.since), min(l.until)
+from byteport.locks l where l.until >= byteport.clock()
+group by l.key
+order by 1, 2
+"""
+
+# Rows of an incident go with it. Spends stay until their windows have passed: forgetting gives no budget back.
+_FORGET = """
+delete from byteport.incidents where id in (
+    select id from byteport.incidents i
+    where phase = 'closed' and closed_at < byteport.clock() - %s::interval
+      and not exists (select from byteport.deliveries d where d.incident = i.id and d.state in ('due', 'sending'))
+    order by closed_at limit %s
+)
+"""
+_FORGET_SPENDS = """
+delete from byteport.spends s
+where (not byteport.counts_in(s, s.window_seconds, byteport.clock())
+       or s.window_seconds = 0 and right(s.claim_key, length(s.incident) + 1) = ':' || s.incident)
+  and s.spent_at < byteport.clock() - %s::interval
+  and not exists (select from byteport.incidents i where i.id = s.incident)
+"""
+
+
+class Reading(Stored):
+    """The journal and the lists."""
+
+    def events(self, incident_id: str, after_seq: int = 0) -> list[StoredEvent]:
+        found = self.rows(
+            "select * from byteport.events where incident = %s and seq > %s order by seq", [incident_id, after_seq]
+        )
+        return [StoredEvent.model_validate(row) for row in found]
+
+    def append(self, incident_id: str, events: Sequence[Event]) -> None:
+        """Raises BadInput for an unknown incident."""
+
+        def add(cursor: Cursor) -> None:
+            lock_incident(cursor, incident_id)
+            append(cursor, incident_id, events)
+
+        self.run(add)
+
+    def verify_chain(self, incident_id: str) -> int | None:
+        """The first line that was edited, removed or put in, also at the end; None when the chain is whole."""
+        row = self.row("select byteport.first_broken(%s) as seq", [incident_id])
+        return None if row is None or row["seq"] is None else int(row["seq"])
+
+    def anchor(self) -> tuple[int, str]:
+        """How many incidents there are, and one digest over the heads of all their chains: for the daily log line."""
+        heads = self.rows("select id, event_count, head_hash from byteport.incidents order by id")
+        return len(heads), digest_of([[row["id"], row["event_count"], row["head_hash"]] for row in heads])
+
+    def postmortem(self, incident_id: str) -> Postmortem | None:
+        row = self.row("select incident, record, markdown from byteport.postmortems where incident = %s", [incident_id])
+        return None if row is None else Postmortem.model_validate(row)
+
+    def listing(self, *, open_only: bool = False, limit: int = 50, before: str = "") -> list[Listing]:
+        """Newest first; `before` is the id of the last line of the page before."""
+        found = self.rows(_LISTING, {"open_only": open_only, "before": before, "most": limit})
+        return [_listed(row) for row in found]
+
+    def guard_rows(self) -> list[GuardRow]:
+        """Budgets that are in use and locks that are held."""
+        return [
+            GuardRow(
+                key=row["key"],
+                kind=row["kind"],
+                used=row["used"],
+                limit=row["at_most"],
+                holder=row["holder"],
+                frees_at=row["frees_at"],
+            )
+            for row in self.rows(_GUARDS)
+        ]
+
+    def command(self, incident_id: str, word: str, who: str, why: str) -> Incident:
+        """Read by the next move, also where one is being made. `ack` wakes only an incident that waits for people: it
+        must not cut a plan's wait short."""
+        if word not in COMMANDS:
+            raise BadInput("command", f"one of {', '.join(COMMANDS)}, got {word!r}")
+        return self.run(lambda cursor: _command(cursor, incident_id, word, who, why))
+
+    def forget_before(self, age: timedelta, limit: int = 1000) -> int:
+        def forget(cursor: Cursor) -> int:
+            cursor.execute(_FORGET, [age, limit])
+            forgotten = cursor.rowcount
+            cursor.execute(_FORGET_SPENDS, [age])
+            cursor.execute("delete from byteport.silences where until < byteport.clock() - %s::interval", [age])
+            cursor.execute("delete from byteport.vetoes where until < byteport.clock() - %s::interval", [age])
+            cursor.execute("delete from byteport.processes where seen_at < byteport.clock() - interval '1 day'")
+            return forgotten
+
+        return self.run(forget)
+
+
+def _listed(row: Row) -> Listing:
+    plan = Plan() if row["planned"] else None  # which one makes no difference to the word
+    shown: dict[str, Any] = {"phase": Phase(row["phase"]), "mode": Mode(row["mode"]), "ending": row["ending"]}
+    seen = Incident.model_construct(plan=plan, **shown)
+    return Listing(
+        id=row["id"],
+        runbook=row["runbook"],
+        target=row["target"],
+        word=seen.word,
+        classification=row["class"] or "",
+        confidence=row["confidence"],
+        mode=row["mode"],
+        severity=row["severity"],
+        opened_at=row["opened_at"].isoformat(),
+        closed_at=row["closed_at"].isoformat() if row["closed_at"] else None,
+        reason=row["reason"],
+        signals=row["signals_seen"],
+    )
+
+
+def _command(cursor: Cursor, incident_id: str, word: str, who: str, why: str) -> Incident:
+    row = lock_incident(cursor, incident_id)
+    if row["phase"] == "closed":
+        raise BadInput("incident", f"an open incident; {incident_id} has ended")
+    cursor.execute(
+        """
+        update byteport.incidents set
+            command = %(word)s, command_by = %(who)s, command_why = %(why)s, commands = commands + 1,
+            nudges = nudges + %(wakes)s::int,
+            due_at = case when %(wakes)s then least(due_at, byteport.clock()) else due_at end,
+            woken_at = case when %(wakes)s then null else woken_at end
+        where id = %(id)s
+        returning *
+        """,
+        {
+            "word": word,
+            "who": clean(who),
+            "why": clean(why),
+            "id": incident_id,
+            "wakes": word != "ack" or row["phase"] == Phase.ESCALATE,
+        },
+    )
+    commanded = read_incident(cursor.fetchall()[0])
+    append(
+        cursor, incident_id, [Event(kind="command", text=f"{word} by {who}: {why}", data={"command": word, "who": who})]
+    )
+    return commanded

@@ -1,0 +1,154 @@
+"""Signals in: absorbed by the open incident of their page and target, or a new one. And the inventory."""
+
+from __future__ import annotations
+
+import secrets
+
+from byteport.adapters.ledger.base import Stored, advise, append, now_of
+from byteport.adapters.ledger.connection import Cursor
+from byteport.adapters.ledger.rows import Row, clean, json
+from byteport.model.signal import Severity, Signal
+from byteport.model.target import Target
+from byteport.records.event import Event
+from byteport.records.incident import Incident, Phase
+from byteport.stores import Admission, Opening
+
+
+class Signals(Stored):
+    """What sources see."""
+
+    def admit(self, opening: Opening) -> Admission:
+        """One transaction, serialised per page and target. A duplicate is told from its source and event id alone."""
+        return self.run(lambda cursor: admit(cursor, opening))
+
+    def condition_cleared(self, runbook: str, target_key: str) -> None:
+        """Dated once; an incident that rests with people is looked at again at once."""
+
+        def clear(cursor: Cursor) -> None:
+            row = _open_one(cursor, runbook, target_key)
+            if row is None or row["clear_since"] is not None:
+                return
+            cursor.execute(
+                """
+                update byteport.incidents set clear_since = byteport.clock(), nudges = nudges + 1,
+                    due_at = case when phase = 'escalate' then least(due_at, byteport.clock()) else due_at end,
+                    woken_at = case when phase = 'escalate' then null else woken_at end
+                where id = %s
+                """,
+                [row["id"]],
+            )
+            append(cursor, row["id"], [Event(kind="cleared", text="the source says that the condition has cleared")])
+
+        self.run(clear)
+
+    def see_target(self, target: Target) -> None:
+        self.rows(
+            """
+            insert into byteport.targets (kind, key, within, coordinates, first_seen, last_seen)
+            values (%s, %s, %s, %s, byteport.clock(), byteport.clock())
+            on conflict (kind, key) do update
+            set within = excluded.within, coordinates = excluded.coordinates, last_seen = excluded.last_seen
+            returning key
+            """,
+            [str(target.kind), clean(target.key), list(target.within), json(target.coordinates)],
+        )
+
+
+def admit(cursor: Cursor, opening: Opening) -> Admission:
+    """The same inside a transaction; a child incident is opened by its parent's move."""
+    signal = opening.signal
+    if signal.event_id:
+        advise(cursor, "event", [f"{signal.source}:{signal.event_id}"])
+        cursor.execute(
+            "select incident from byteport.signals where source = %s and event_id = %s",
+            [signal.source, signal.event_id],
+        )
+        if (known := cursor.fetchone()) is not None:
+            return Admission(incident=known["incident"], absorbed=True, duplicate=True)
+    advise(cursor, "fingerprint", [f"{opening.runbook}:{signal.target.key}"])
+    row = _open_one(cursor, opening.runbook, signal.target.key)
+    incident = _open(cursor, opening) if row is None else _absorb(cursor, row, signal)
+    cursor.execute(
+        """
+        insert into byteport.signals (incident, source, event_id, received_at, signal)
+        values (%s, %s, nullif(%s, ''), byteport.clock(), %s)
+        """,
+        [incident, signal.source, signal.event_id, json(signal)],
+    )
+    told = Event(
+        kind="signal",
+        text=f"{signal.name} from {signal.source}: {signal.summary}".removesuffix(": "),
+        data={"severity": signal.severity, "value": signal.value, "absorbed": row is not None},
+    )
+    append(cursor, incident, [told])
+    return Admission(incident=incident, absorbed=row is not None)
+
+
+def _open_one(cursor: Cursor, runbook: str, target_key: str) -> Row | None:
+    """The open incident of a page and target, locked. One that is being closed is waited for, and then is none."""
+    cursor.execute(
+        """
+        select * from byteport.incidents where runbook = %s and target_key = %s and phase <> 'closed' for no key update
+        """,
+        [runbook, target_key],
+    )
+    return cursor.fetchone()
+
+
+def _open(cursor: Cursor, opening: Opening) -> str:
+    signal, now = opening.signal, now_of(cursor)
+    incident = Incident(
+        id=f"inc-{secrets.token_hex(8)}",
+        runbook=opening.runbook,
+        page=opening.page,
+        signal=signal,
+        mode=opening.mode,
+        due_at=now,
+        opened_at=now,
+        last_signal_at=now,
+        person=opening.person,
+        driver=opening.driver,
+        parent=opening.parent,
+    )
+    cursor.execute(
+        """
+        insert into byteport.incidents (id, runbook, page, target_kind, target_key, phase, mode, severity, due_at,
+                                        opened_at, last_signal_at, driver, driver_until, parent, state)
+        values (%(id)s, %(runbook)s, %(page)s, %(kind)s, %(key)s, 'open', %(mode)s, %(severity)s, %(now)s,
+                %(now)s, %(now)s, %(driver)s, %(now)s::timestamptz + %(driver_for)s::interval, %(parent)s, %(state)s)
+        """,
+        {
+            "id": incident.id,
+            "runbook": opening.runbook,
+            "page": opening.page,
+            "kind": str(signal.target.kind),
+            "key": signal.target.key,
+            "mode": str(opening.mode),
+            "severity": str(signal.severity),
+            "now": now,
+            "driver": opening.driver,
+            "driver_for": opening.driver_for if opening.driver else None,
+            "parent": opening.parent,
+            "state": json(incident),
+        },
+    )
+    return incident.id
+
+
+def _absorb(cursor: Cursor, row: Row, signal: Signal) -> str:
+    """Never touches what a move owns. People who were told already may have to be told again: due at once."""
+    higher = signal.severity.rank > Severity(row["severity"]).rank
+    told_again = row["phase"] == Phase.ESCALATE
+    cursor.execute(
+        """
+        update byteport.incidents set
+            signals_seen = signals_seen + 1, last_signal_at = byteport.clock(), clear_since = null,
+            severity = case when %(higher)s then %(severity)s else severity end,
+            nudges = nudges + %(nudge)s::int,
+            due_at = case when %(nudge)s then least(due_at, byteport.clock()) else due_at end,
+            woken_at = case when %(nudge)s then null else woken_at end
+        where id = %(id)s
+        """,
+        {"higher": higher, "severity": str(signal.severity), "nudge": told_again, "id": row["id"]},
+    )
+    return str(row["id"])
