@@ -1,7 +1,7 @@
 """What can go wrong, as a tree.
 
 BytePortError
-├── Transient            repeat the move
+├── Transient            repeat the move; `retry_after` where the other side named a time
 │   ├── OutOfTime        a task's soft time limit, or a probe's
 │   └── Unavailable      a store of ours (ledger, budgets, broker) is out of reach
 ├── Permanent            ask a person; `retry_after` where the target named a time
@@ -31,7 +31,11 @@ class BytePortError(Exception):
 
 
 class Transient(BytePortError):
-    """It may work when tried again: a time-out, an overload, a lost connection."""
+    """It may work when tried again: a time-out, an overload, a lost connection. Not before `retry_after`, where set."""
+
+    def __init__(self, text: str = "", retry_after: timedelta | None = None) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
 
 
 class OutOfTime(Transient):

@@ -26,6 +26,7 @@ QUIET = (
     "slack_sdk",
     "celery.worker.strategy",
     "celery.app.trace",
+    "celery.beat",
 )
 
 

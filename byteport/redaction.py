@@ -19,6 +19,8 @@ _SECRET = r"""(?:pass(?:word|wd|phrase|code)|pwd\b|\bpass\b|_pass\b|secret|crede
  |amz-signature|[?&]sig\b|(?<![a-z])dsn\b)"""  # noqa: S105 - what secrets are called
 _SECRET_NAME = re.compile(_SECRET, re.IGNORECASE | re.VERBOSE)
 _NAMED = rf"""({_SECRET}[\w.\-]{{0,40}})(\\*["']?\s*(?:=>|:=|[:=])\s*)"""
+# Where a word may begin: also behind an escape of JSON, or of a terminal's colours.
+_START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=\\u[0-9a-f]{4})|(?<=\[\dm)|(?<=\[\d\dm))"
 _FLAG = r"(--[\w-]{0,40}?(?:password|passwd|secret|token|api-key)[\w-]{0,20})(\s+)"
 _QUOTED = r"""(?:(")(?:[^"\\]|\\.)*(?:"|$)|(')(?:[^'\\]|\\.)*(?:'|$)|(?!["'])\S+)"""
 
@@ -44,46 +46,52 @@ def _without_value(found: re.Match[str]) -> str:
 _RULES: tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     ("-----BEGIN", re.compile(r"-----BEGIN [A-Z0-9 ]+-----.*?(?:-----END [A-Z0-9 ]+-----|\Z)", re.DOTALL), MARK),
     ("://", re.compile(r"://[^\s\"'<>]+"), _without_user),
-    ("@", re.compile(r"(?<![\w/.:+-])[\w.+-]{1,64}:[^\s:@\"'<>]{1,256}@(?!sha\d)(?=[\w\[(])"), f"{MARK}@"),
+    ("@", re.compile(r"(?<![\w/.:+-])[\w.+-]{1,64}:(?!//)[^\s:@\"'<>]{1,256}@(?!sha\d)(?=[\w\[(])"), f"{MARK}@"),
     ("hooks.", re.compile(r"(hooks\.[\w.-]{1,80}/[\w-]{1,40}/)[^\s\"'<>|]+"), rf"\1{MARK}"),
     (
         "",
-        re.compile(r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)(\\*[\"']?\s*[:=]\s*\\*[\"']?)[^\r\n\"'\\]+"),
+        re.compile(r"(?i)((?:proxy-)?authorization|(?:set-)?cookie)(\\*[\"']?\s*[:=]\s*\\*[\"']?)[^\r\n\"'\\]+"),
         rf"\1\2{MARK}",
     ),
-    ("", re.compile(r"(?i)\b(bearer)\s+[\w.~+/=-]{6,}"), rf"\1 {MARK}"),
-    ("", re.compile(r"\b((?i:basic))\s+(?=[a-z]*[A-Z0-9+/=])[A-Za-z0-9+/]{8,}={0,2}"), rf"\1 {MARK}"),
+    ("", re.compile(r"(?i)(bearer)\s+[\w.~+/=-]{6,}"), rf"\1 {MARK}"),
+    ("", re.compile(_START + r"((?i:basic))\s+(?=[a-z]*[A-Z0-9+/=])[A-Za-z0-9+/]{8,}={0,2}"), rf"\1 {MARK}"),
     ("", re.compile(_NAMED + _QUOTED, re.IGNORECASE | re.VERBOSE), _without_value),
     ("--", re.compile(_FLAG + _QUOTED), _without_value),
     (
         "",
         re.compile(
-            r"""(?x)(?<![A-Za-z0-9])(?:
-              (?:AKIA|ASIA|ABIA|ACCA|AROA|AIDA|AGPA|ANPA)[A-Z0-9]{12,}
+            r"""(?x)(?:AKIA|ASIA|ABIA|ACCA|AROA|AIDA|AGPA|ANPA)[A-Z0-9]{12,}
             | x(?:ox[a-z]|app)[-.][\w.-]{8,}
-            | (?:gh[a-z]|github_pat|glpat|gldt|npm|pypi|dop_v1|doo_v1|rnd|hf|lin_api|shp[a-z]{2}|whsec|rk_live|sk_live
-                |rk_test|sk_test|pk_live)[_-][\w-]{16,}
-            | sk-[\w-]{16,}
-            | hv[sbr]\.[\w-]{16,}
-            | SG\.[\w-]{16,}\.[\w-]{16,}
+            | (?:gh[oprsu]|github_pat|glpat|gldt|dop_v1|doo_v1|lin_api|whsec|[rs]k_live|[rs]k_test)[_-][\w-]{16,}
             | AIza[\w-]{30,}
             | ya29\.[\w.-]{10,}
             | eyJ[\w-]{6,}\.[\w-]{6,}(?:\.[\w-]*)?
             | AGE-SECRET-KEY-[A-Z0-9]+
-            )"""
+            """
         ),
         MARK,
     ),
     (
         "",
-        re.compile(r"(?<![\w/+=.-])(?=[^\s]{0,39}[a-z])(?=\S{0,39}[A-Z])(?=\S{0,39}\d)[A-Za-z0-9/+]{40}(?![\w/+=.-])"),
+        re.compile(
+            _START + r"(?:(?:npm|pypi|rnd|hf|shp[a-z]{2})[_-][\w-]{16,}|sk-[\w-]{16,}|hv[sbr]\.[\w-]{16,}"
+            r"|SG\.[\w-]{16,}\.[\w-]{16,})"
+        ),
+        MARK,
+    ),
+    (
+        "",
+        re.compile(
+            r"(?:(?<![\w/+=.-])|(?<=\\[nrtbf]))"
+            r"(?=\S{0,39}[a-z])(?=\S{0,39}[A-Z])(?=\S{0,39}\d)[A-Za-z0-9/+]{40}(?![\w/+=.-])"
+        ),
         MARK,
     ),
     ("@", re.compile(r"[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+"), MARK),
 )
 
 
-def redact(value: object) -> Any:  # noqa: ANN401 - JSON in, JSON out
+def redact(value: object) -> Any:
     """The same JSON with secrets struck out; what is no JSON becomes its redacted text. Twice is the same as once."""
     return _redacted(value, DEEPEST)
 

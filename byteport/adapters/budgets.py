@@ -99,7 +99,7 @@ class RedisBudgets:
             frees_at=_time(answer[5]),
         )
 
-    def _ask(self, keys: Sequence[str], words: Sequence[str | int]) -> Any:  # noqa: ANN401 - each word has its own answer
+    def _ask(self, keys: Sequence[str], words: Sequence[str | int]) -> Any:
         with _unavailable():
             return self._script(keys=keys, args=words)
 
