@@ -22,6 +22,7 @@ from byteport.adapters.budgets import RedisBudgets
 from byteport.adapters.ledger import PostgresLedger
 from byteport.adapters.no_deploy_source import NoDeploySource
 from byteport.adapters.patients import Patient, Patients
+from byteport.channels.journal import Journal
 from byteport.engine.engine import Engine
 from byteport.engine.outbox import Channel, Outbox
 from byteport.engine.pages import Pages
@@ -258,3 +259,8 @@ def _patients(settings: Settings, role: Role) -> tuple[Patient, ...]:
         )
         for section in settings.databases.values()
     )
+
+
+def channels_of(settings: Settings) -> dict[str, Channel]:
+    """The ways to people that are configured; the journal always is."""
+    return {"journal": Journal(settings.journal_folder)}

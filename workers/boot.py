@@ -11,6 +11,7 @@ import ctypes
 import gc
 import os
 import signal
+from typing import Any
 
 import structlog
 from celery import Task, signals
@@ -22,6 +23,7 @@ from workers import upkeep
 from workers.overdue import Overdue
 
 PR_SET_PDEATHSIG = 1
+log: Any = structlog.get_logger("byteport.worker")
 overdue = Overdue()
 
 
@@ -39,10 +41,21 @@ def _structured_logs(**_told: object) -> None:
 
 
 def _parent_starts(sender: WorkController, **_told: object) -> None:
-    """Threads work in this very process; children are forked from it, so it must hold libraries and no connection."""
+    """Threads work in this very process; children are forked from it, so it must hold libraries and no connection.
+
+    Celery only logs what its signals raise; a worker that cannot be wired must not look as if it worked.
+    """
+    try:
+        _prepare(sender.app.conf.byteport_pool)
+    except Exception as problem:
+        log.exception("not_started")
+        raise SystemExit(1) from problem
+
+
+def _prepare(pool: str) -> None:
     from workers import process
 
-    if sender.app.conf.byteport_pool == "prefork":
+    if pool == "prefork":
         process.preload()
         gc.collect()
         gc.freeze()

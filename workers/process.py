@@ -31,11 +31,14 @@ def wakeups() -> CeleryWakeups:
 
 @lru_cache(maxsize=1)
 def _wired_in(_pid: int) -> wiring.Wired:
-    return wiring.build(Settings.load(), role=app.conf.get("byteport_role") or "cli")
+    return _built()
+
+
+def _built() -> wiring.Wired:
+    return wiring.build(Settings.load(), role=app.conf.get("byteport_role") or "cli", wakeups=wakeups())
 
 
 def preload() -> None:
-    """Load, before the fork, every library and page that the children will use; connect to nothing."""
-    from byteport import plugins
-
-    plugins.find()
+    """Load, before the fork, every library and page that the children will use, and keep no connection of it."""
+    with _built():
+        pass

@@ -23,7 +23,7 @@ class Upkeep:
     """One process's duties. A connection that was lost is opened again before it is needed, while a slot is free."""
 
     wired: Wired
-    missing: frozenset[str] = frozenset()
+    missing: frozenset[str] | None = None
     registered_at: float = field(default=float("-inf"))
 
     def once(self) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from byteport.adapters.ledger.migrations import migrate
 from byteport.embedded import folders
 from byteport.embedded.errors import NotStarted
 from byteport.embedded.loopback import LOOPBACK, free_port
@@ -123,9 +124,7 @@ class Fleet:
 
     def _migrate(self) -> None:
         """Bring the ledger's tables up to date, in this process, before anybody needs them."""
-        from byteport import wiring
-
-        wiring.migrate(Settings.load(environ=self.environment))
+        migrate(Settings.load(environ=self.environment).ledger_dsn)
 
     # -- what members are given --------------------------------------------------------------------------------------
     def _environment(self, urls: Mapping[str, str]) -> dict[str, str]:

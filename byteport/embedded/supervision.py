@@ -73,7 +73,7 @@ class Kept:
         return f"{self.member.name} ended {how}; again in {pause:.0f} s (its log: {self.member.log})"
 
     def stop(self, steps: tuple[tuple[Signals, float], ...] = WARMLY) -> None:
-        """End it; returns when it is gone."""
-        child, self.child = self.child, None
+        """End it for good; returns when it is gone."""
+        child, self.child, self.resume_at = self.child, None, float("inf")
         if child is not None:
             child.stop(steps)
