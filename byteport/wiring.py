@@ -22,7 +22,9 @@ from byteport.adapters.budgets import RedisBudgets
 from byteport.adapters.ledger import PostgresLedger
 from byteport.adapters.no_deploy_source import NoDeploySource
 from byteport.adapters.patients import Patient, Patients
+from byteport.adapters.slack import SlackWeb
 from byteport.channels.journal import Journal
+from byteport.channels.slack import Slack
 from byteport.engine.engine import Engine
 from byteport.engine.outbox import Channel, Outbox
 from byteport.engine.pages import Pages
@@ -161,7 +163,7 @@ def build(
     found = plugins.find()
     pages = Pages(found.pages, _enabled(settings, found.pages), _order(settings))
     policy = policy_of(settings)
-    ledger = PostgresLedger(settings.ledger_dsn)
+    ledger = PostgresLedger(settings.ledger_dsn, storm_threshold=policy.storm_threshold)
     budgets = RedisBudgets(settings.budgets_dsn)
     patients = Patients(_patients(settings, role), acting=role in ACTING)
     source = deploys or NoDeploySource()
@@ -263,4 +265,8 @@ def _patients(settings: Settings, role: Role) -> tuple[Patient, ...]:
 
 def channels_of(settings: Settings) -> dict[str, Channel]:
     """The ways to people that are configured; the journal always is."""
-    return {"journal": Journal(settings.journal_folder)}
+    ways: dict[str, Channel] = {"journal": Journal(settings.journal_folder)}
+    slack = settings.channels.slack
+    if (token := slack.in_clear("token")) is not None and slack.channel:
+        ways["slack"] = Slack(SlackWeb(token, str(slack.api_url)), slack.channel)
+    return ways

@@ -31,7 +31,9 @@ def classify(work: Work) -> Change:
     """The diagnosis, and whether it is good enough to go on."""
     diagnosis = work.page.diagnose(work.evidence)
     told = Event(
-        kind="diagnosis", text=f"{diagnosis.name}: {diagnosis.because}", data=diagnosis.model_dump(mode="json")
+        kind="diagnosis",
+        text=f"{diagnosis.name}: {diagnosis.because}",
+        data={**diagnosis.model_dump(mode="json"), "looked_at": work.now.isoformat()},
     )
     floor = work.policy.floor_of(work.page)
     if not diagnosis.conclusive:
@@ -50,7 +52,11 @@ def plan(work: Work) -> Change:
     if incident.diagnosis is None:
         return work.escalate("planned without a diagnosis")
     made = work.page.plan(incident.diagnosis, work.evidence)
-    told = Event(kind="plan", text=_in_words(made), data={**made.model_dump(mode="json"), "digest": made.digest})
+    told = Event(
+        kind="plan",
+        text=_in_words(made),
+        data={**made.model_dump(mode="json"), "digest": made.digest, "looked_at": work.now.isoformat()},
+    )
     if not made.steps:
         return _nothing_to_do(work, made, told)
     if incident.mode is Mode.DRY_RUN:

@@ -39,8 +39,8 @@ def escalate(work: Work) -> Change:
 
 
 def _settle_intents(work: Work) -> bool:
-    """Whether an intent is still open after every one has been looked at."""
-    settled = [work.gate.close_out(intent, work.lease) for intent in work.intents]
+    """Whether a step's intent is still open after every one has been looked at; an undo's is settled by the undo."""
+    settled = [work.gate.close_out(intent, work.lease) for intent in work.intents if intent.direction == "do"]
     return not all(settled)
 
 

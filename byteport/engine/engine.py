@@ -86,7 +86,7 @@ class Engine:
             return None
         incident, lease = claimed
         try:
-            saved = self.ledger.save(self._decide(incident, lease), lease)
+            saved = self.ledger.save(self._with_child(self._decide(incident, lease), incident, lease), lease)
         except Stale:
             return None  # another worker's now
         except Permanent as refused:  # the ledger will not have it so: a person looks
@@ -114,6 +114,18 @@ class Engine:
             return _give_up(work, str(problem))
         except Exception as bug:  # noqa: BLE001 - a bug in a page pages a person, not the queue
             return _give_up(work, f"bug in {incident.runbook}: {bug!r}")
+
+    def _with_child(self, change: Change, incident: Incident, lease: Lease) -> Change:
+        """A child has the mode that its own page has now; a page that is not enabled here takes nothing over."""
+        if change.child is None:
+            return change
+        page = self.pages.by_name.get(change.child_runbook)
+        if page is None or not self.pages.is_enabled(page):
+            work = self._work(incident, lease)
+            return work.escalate(f"{change.child_runbook} should take over, but is not enabled here", *change.events)
+        promotions = {row.runbook: row for row in self.ledger.promotions()}
+        mode = self.policy.mode_of(page.name, promotions.get(page.name))
+        return change.with_(child_page=page.digest, child_mode=mode)
 
     def _work(self, incident: Incident, lease: Lease) -> Work:
         gate = Gate(self.ledger, self.budgets, self.readers, self.writers, self.policy)

@@ -35,6 +35,7 @@ def look_now(ledger: Ledger, policy: Policy, errand: Errand) -> Facts:
         vetoed_until=standing.vetoed_until,
         self_keys=standing.self_keys | policy.self_targets,
         storm=standing.storm,
+        other_configuration=_other_than(policy.configuration, standing.configurations),
         undoing=errand.direction == "undo",
         live_since=standing.promotion.live_since if standing.promotion else None,
         by_person=incident.person,
@@ -51,6 +52,11 @@ def _mode_now(policy: Policy, standing: Standing, errand: Errand) -> Mode:
         return incident.mode if policy.ceiling_of(incident.runbook) is not Mode.DRY_RUN else Mode.DRY_RUN
     now = policy.mode_of(incident.runbook, standing.promotion)
     return Mode.DRY_RUN if Mode.DRY_RUN in (now, incident.mode) else incident.mode
+
+
+def _other_than(ours: str, alive: tuple[str, ...]) -> str:
+    """A digest that another living process works with; a process without one of its own (a test's) compares nothing."""
+    return next((digest for digest in alive if digest and digest != ours), "") if ours else ""
 
 
 def paused_words(pauses: tuple[PauseRow, ...], here: str) -> str:

@@ -7,7 +7,7 @@ live claim; the effect; the outcome. Whatever is missing or unreachable denies.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from byteport.engine.facts import look_now
@@ -98,7 +98,7 @@ class Gate:
     def _open(self, errand: Errand, action: Action, guards: Sequence[Guard], facts: Facts) -> Intent | Refused | Held:
         claims = tuple(claim for guard in guards for claim in guard.claims(action, facts))
         try:
-            grant = self._reserve(errand.key, claims)
+            grant = self._granted(lambda: self.budgets.reserve(errand.key, claims))
             before: Json = action.look_before(self.readers)
         except Unavailable as gone:
             return Refused(verdicts=(_store_gone(gone),))
@@ -107,8 +107,7 @@ class Gate:
             return Held(after=LOOK_AGAIN, reason=f"cannot look before acting: {hiccup}")
         if not grant.granted:
             return Refused(verdicts=(grant.refusal,))
-        if action.divisible and grant.amount < action.amount:
-            action = action.first(grant.amount)
+        action = _as_narrow(action, claims, grant)
         return self.ledger.open_intent(
             NewIntent(
                 key=errand.key,
@@ -125,12 +124,12 @@ class Gate:
             errand.lease,
         )
 
-    def _reserve(self, key: str, claims: tuple[Claim, ...]) -> Grant:
+    def _granted(self, ask: Callable[[], Grant]) -> Grant:
         """Ask the budgets; an empty store is first rebuilt from the ledger, which delays and never overspends."""
-        grant = self.budgets.reserve(key, claims)
+        grant = ask()
         if not grant.granted and grant.refused_by is None and grant.epoch == 0:
             self._rebuild()
-            grant = self.budgets.reserve(key, claims)
+            grant = ask()
         return grant
 
     def _rebuild(self) -> None:
@@ -218,13 +217,12 @@ class Gate:
         action, verdicts = asked(errand.action, guards, facts)
         claims = tuple(claim for guard in guards for claim in guard.claims(action, facts))
         try:
-            grant = self.budgets.peek(claims, ahead)
+            grant = self._granted(lambda: self.budgets.peek(claims, ahead))
         except Unavailable as gone:
             return self._preview(action), (*verdicts, _store_gone(gone))
         if not grant.granted:
             return self._preview(action), (*verdicts, grant.refusal)
-        if action.divisible and grant.amount < action.amount:
-            action = action.first(grant.amount)
+        action = _as_narrow(action, claims, grant)
         for claim in _as_granted(claims, grant):
             ahead[claim.key] = ahead.get(claim.key, 0) + claim.amount
         return self._preview(action), verdicts
@@ -267,6 +265,12 @@ def _member_forbidden() -> Verdict:
         allowed=False,
         reason="a member of the batch that was journalled has become forbidden",
     )
+
+
+def _as_narrow(action: Action, claims: Sequence[Claim], grant: Grant) -> Action:
+    """The batch cut to what was granted; whole where no claim may be narrowed."""
+    cut = any(claim.up_to for claim in claims) and grant.amount < action.amount
+    return action.first(grant.amount) if cut else action
 
 
 def _as_granted(claims: Sequence[Claim], grant: Grant) -> tuple[Claim, ...]:

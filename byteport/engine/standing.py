@@ -87,6 +87,17 @@ class CalmGuard(Guard):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OneConfiguration(Guard):
+    """All living processes work with the same configuration; while they differ, nobody acts."""
+
+    def check(self, action: Action, facts: Facts) -> Verdict:
+        other = facts.other_configuration
+        if not other or facts.by_person:
+            return self.allow()
+        return self.deny(f"a process works with another configuration ({other}); see byteport doctor")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Writes(Budget):
     """The global ceiling on writes: ten planned steps in ten minutes for a cluster, host group or database server."""
 
@@ -127,6 +138,7 @@ def standing_guards(policy: Policy) -> tuple[Guard, ...]:
         NotOurselves(name="self_targets"),
         NoGitopsOwner(name="gitops_owner"),
         CalmGuard(name="storm_breaker"),
+        OneConfiguration(name="one_configuration"),
         Writes(
             name="global_writes",
             counter="global_writes",

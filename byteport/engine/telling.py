@@ -29,6 +29,8 @@ def resolution(work: Work) -> tuple[Message, ...]:
 
 def _messages(work: Work, kind: Kind, reason: str, *, full: bool) -> tuple[Message, ...]:
     page, incident, story = work.page, work.incident, work.story(reason=reason)
+    if reason.startswith(STORM):
+        return _of_the_storm(work, kind, reason)
     fields = dict(page.escalate.summary(story)) if page.escalate.summary else {}
     bundle = _bundle(work, story) if full else {}
     word = incident.word if kind == "resolution" else "escalated"
@@ -50,6 +52,19 @@ def _messages(work: Work, kind: Kind, reason: str, *, full: bool) -> tuple[Messa
     )
 
 
+def _of_the_storm(work: Work, kind: Kind, reason: str) -> tuple[Message, ...]:
+    """The same words for every incident of a storm, so that people hear of it once."""
+    page = work.page
+    return tuple(
+        Message(
+            kind=kind, channel=channel, dedup_key=f"{kind}|{page.name}|storm", title=f"{page.name}: storm",
+            text=str(redact(reason)), dedup_seconds=page.escalate.once_per.total_seconds(),
+            link=f"{work.policy.base_url.rstrip('/')}/",
+        )
+        for channel in channels_of(work)
+    )  # fmt: skip
+
+
 def channels_of(work: Work) -> tuple[str, ...]:
     configured = tuple(name for name in work.page.escalate.channels if name in work.policy.channels)
     return configured or (work.policy.fallback_channel,)
@@ -58,8 +73,6 @@ def channels_of(work: Work) -> tuple[str, ...]:
 def dedup_key(work: Work, kind: Kind) -> str:
     """Equal for repeats of one matter. A rise in severity, another class or a failed remediation is another matter."""
     incident = work.incident
-    if incident.reason.startswith(STORM):
-        return f"{kind}|{incident.runbook}|storm"
     names = {"classification": _class(incident), "class": _class(incident)}
     named = [names.get(name, incident.signal.target.key) for name in work.page.escalate.per]
     failed = "failed" if work.has_written and incident.ending == "" else ""

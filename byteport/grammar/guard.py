@@ -31,6 +31,7 @@ class Facts:
     gitops_owner: str = ""
     storm: str = ""
     undoing: bool = False
+    other_configuration: str = ""
     live_since: datetime | None = None
     by_person: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -17,6 +17,6 @@ def world(ledger_url: str, redis_url: str) -> Iterator[World]:
     ledger, budgets = PostgresLedger(ledger_url), RedisBudgets(redis_url)
     ward = Ward(ledger_url)
     ward.prepare()
-    yield World(ledger, budgets, ward, ledger_url)
+    yield World(ledger, budgets, ward, ledger_url, redis_url)
     ledger.close()
     budgets.close()

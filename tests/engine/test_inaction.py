@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from byteport.testing.time_travel import travel
 
 from byteport.engine.drive import exit_code
@@ -22,6 +23,12 @@ from tests.ward.world import World
 
 def refused_by(world: World, incident: str) -> list[str]:
     return [verdict["guard"] for verdict in world.verdicts(incident)]
+
+
+def flush(url: str) -> None:
+    """Everything is gone, as after a failover to an empty replica."""
+    with redis.Redis.from_url(url) as client:
+        client.flushall()
 
 
 def with_policy(world: World, **changes: Any) -> None:
@@ -156,7 +163,7 @@ def test_a_ceiling_holds_for_one_incident(world: World) -> None:
 
 def test_a_flushed_budgets_store_is_rebuilt_and_forgets_nothing(world: World) -> None:
     assert world.run(world.open("ward_limited")).ending == "resolved"
-    world.budgets.rebuild(0, [])
+    flush(world.redis_url)
     travel(world.url, timedelta(hours=1).total_seconds())
     world.ward.set("v1", "leaking", True)
     again = world.run(world.open("ward_limited"))
@@ -238,6 +245,16 @@ def test_never_on_what_hosts_byteport(world: World, ours: str | None) -> None:
     incident = world.run(world.open("ward_one", within=("host-a",)))
     assert bool(world.ward.effects()) is (ours is None)
     assert refused_by(world, incident.id) == (["self_targets"] if ours else [])
+
+
+@pytest.mark.parametrize("theirs", ["one", "another"])
+def test_workers_with_different_configurations_do_not_act(world: World, theirs: str) -> None:
+    with_policy(world, configuration="one")
+    world.ledger.register_self("p1", [], "one")
+    world.ledger.register_self("p2", [], theirs)
+    incident = world.run(world.open("ward_one"))
+    assert bool(world.ward.effects()) is (theirs == "one")
+    assert refused_by(world, incident.id) == ([] if theirs == "one" else ["one_configuration"])
 
 
 @pytest.mark.parametrize("held", [True, False])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from byteport.testing.time_travel import travel
 
-from byteport.records.incident import Phase
+from byteport.records.incident import Incident, Phase
 from tests.ward.world import Cuts, PowerCut, World
 
 EXPECTED = {
@@ -21,6 +21,12 @@ def calls_of(world: World, runbook: str) -> int:
     world.cuts = Cuts()
     world.run(world.open(runbook, "measured"))
     return world.cuts.seen
+
+
+def gave_up_honestly(ended: Incident, kinds: list[str], done: list[str]) -> bool:
+    """Begun, not idempotent, and the power went before the effect: never sent again, told to a person as unknown."""
+    unknown = ended.phase is Phase.ESCALATE and "begun, effect never seen" in ended.reason
+    return unknown and "pulse" in kinds and done == kinds[: len(done)] and len(done) < len(kinds)
 
 
 @pytest.mark.parametrize("runbook", EXPECTED)
@@ -40,9 +46,12 @@ def test_power_cut_anywhere(world: World, runbook: str) -> None:
                 world.cuts = Cuts()
                 travel(world.url, 61)
                 world.run(incident)
+            world.cuts = Cuts()
             ended = world.now(incident)
-            assert ended.phase is phase, (n, after, ended.reason)
-            assert [e["kind"] for e in world.ward.effects(valve)] == kinds, (n, after, ended.reason)
+            done = [e["kind"] for e in world.ward.effects(valve)]
+            if not gave_up_honestly(ended, kinds, done):
+                assert ended.phase is phase, (n, after, ended.reason)
+                assert done == kinds, (n, after, ended.reason)
             assert all(intent.outcome is not None for intent in world.ledger.intents_of(incident))
             told = [d for d in world.notebook.sent if d.incident == incident]
             assert len({(d.message.kind, d.message.channel) for d in told}) == len(told), (n, after)

@@ -51,8 +51,9 @@ class Ward:
             c.execute(SCHEMA)
             for name in names:
                 c.execute("insert into valves (name) values (%s) on conflict (name) do nothing", [name])
-                for column, value in columns.items():
-                    self.set(name, column, value)
+        for name in names:
+            for column, value in columns.items():
+                self.set(name, column, value)
 
     def set(self, name: str, column: str, value: Any) -> None:
         statement = psycopg.sql.SQL("update valves set {} = %s where name = %s").format(psycopg.sql.Identifier(column))
