@@ -16,9 +16,9 @@ def enqueue(signal: Signal, settings: Settings | None = None) -> str:
     Returned means durable. A `resolved` signal opens nothing and returns an empty text. Raises BadSignal (no enabled
     runbook claims it), BadConfiguration, and Unavailable (nothing was stored: try again).
     """
-    from byteport import wiring
+    from byteport.wiring import build
     from byteport.settings import Settings
 
-    with wiring.build(settings or Settings.load(), role="intake") as world:
+    with build(settings or Settings.load(), role="intake") as world:
         admission = world.engine.take(signal)
     return admission.incident if admission is not None else ""

@@ -13,7 +13,7 @@ from byteport.model.target import Key, Target, TargetKind, Text
 from byteport.settings.section import Section
 
 POSTGRES_PORT = 5432
-EXPECTED_URL = "postgresql://USER[:PASSWORD]@HOST[:PORT]/DBNAME"
+EXPECTED_URL = "postgresql://HOST[:PORT]/DBNAME with the login before the host"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
 
 

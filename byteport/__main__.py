@@ -1,0 +1,6 @@
+"""`python -m byteport`: the `byteport` command."""
+
+from byteport.cli import main
+
+if __name__ == "__main__":
+    main()

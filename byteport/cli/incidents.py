@@ -1,0 +1,132 @@
+"""`incidents`: list, show, explain, export, and a person's word on one."""
+
+from __future__ import annotations
+
+from typing import IO, Any
+
+import click
+
+from byteport.cli.output import print_json, table, toned, with_json
+from byteport.cli.scene import Scene, person
+
+
+@click.group()
+def incidents() -> None:
+    """What has happened, and why."""
+
+
+@incidents.command("list")
+@click.option("--open", "open_only", is_flag=True, help="Only those that are not closed.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@click.option("--before", default="", help="Go on after the incident of this id.")
+@with_json
+@click.pass_obj
+def list_(scene: Scene, open_only: bool, limit: int, before: str, as_json: bool) -> None:
+    """List them, newest first."""
+    from byteport.shown.course import tone_of
+
+    with scene.world() as world:
+        rows = world.ledger.listing(open_only=open_only, limit=limit, before=before)
+    if as_json:
+        print_json([row.model_dump(mode="json") for row in rows])
+        return
+    table(
+        ["INCIDENT", "STATE", "TARGET", "DIAGNOSIS", "RUNBOOK", "MODE", "OPENED"],
+        [
+            (r.id, toned(r.word, tone_of(r.word)), r.target, r.classification, r.runbook, r.mode, r.opened_at[:19])
+            for r in rows
+        ],
+        none="no incident is open" if open_only else "no incident yet",
+    )
+
+
+def _record(scene: Scene, incident: str) -> Any:
+    from byteport.errors import BadInput
+    from byteport.shown.record import fetch
+
+    with scene.world() as world:
+        found = fetch(world.ledger, incident)
+    if found is None:
+        raise BadInput("incident", f"the id of an incident, got {incident!r}")
+    return found
+
+
+@incidents.command()
+@click.argument("incident")
+@with_json
+@click.pass_obj
+def show(scene: Scene, incident: str, as_json: bool) -> None:
+    """Show one with its journal."""
+    from byteport.cli.explaining import headline
+    from byteport.shown.record import as_json as told_as_json
+
+    found = _record(scene, incident)
+    if as_json:
+        print_json(told_as_json(found))
+        return
+    headline(found)
+    click.echo()
+    table(
+        ["AT", "KIND", "WHAT"],
+        [(event.at.strftime("%H:%M:%S"), event.kind, event.text) for event in found.events],
+        none="no line yet",
+    )
+
+
+@incidents.command()
+@click.argument("incident")
+@with_json
+@click.pass_obj
+def explain(scene: Scene, incident: str, as_json: bool) -> None:
+    """Say why: every rule, every verdict with its limit and when it frees, the plan, what came of it."""
+    from byteport.cli.explaining import explained, explanation
+
+    found = _record(scene, incident)
+    if as_json:
+        print_json(explanation(found))
+    else:
+        explained(found)
+
+
+@incidents.command()
+@click.argument("incident")
+@click.option(
+    "--output", "-o", type=click.File("w", atomic=True), default="-", help="File to write; - is standard output."
+)
+@click.pass_obj
+def export(scene: Scene, incident: str, output: IO[str]) -> None:
+    """Write what `byteport replay` needs to decide it again offline."""
+    from byteport.errors import BadInput
+    from byteport.shown.record import fetch
+    from byteport.shown.replaying import record_of
+
+    with scene.world() as world:
+        found = fetch(world.ledger, incident)
+        if found is None:
+            raise BadInput("incident", f"the id of an incident, got {incident!r}")
+        page = world.pages[found.incident.runbook]
+        recording = record_of(found, world.policy.options_of(page, found.incident.signal.target))
+    output.write(recording.model_dump_json(indent=2) + "\n")
+
+
+def _word(name: str, about: str) -> click.Command:
+    @click.command(name, help=about)
+    @click.argument("incident")
+    @click.option("--why", default="", help="For the journal.")
+    @with_json
+    @click.pass_obj
+    def command(scene: Scene, incident: str, why: str, as_json: bool) -> None:
+        with scene.world() as world:
+            after = world.ledger.command(incident, name, person(), why.strip() or "no reason given")
+        if as_json:
+            print_json({"incident": after.id, "word": after.word, "command": name})
+        else:
+            click.echo(f"{name}: incident {after.id} ({after.word})")
+
+    return command
+
+
+incidents.add_command(_word("ack", "Acknowledge: somebody is on it."))
+incidents.add_command(_word("close", "Close; what was begun is settled first."))
+incidents.add_command(_word("cancel", "Cancel: do nothing more; what was begun is settled first."))
+incidents.add_command(_word("approve", "Release the plan that waits for approval."))

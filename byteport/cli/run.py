@@ -1,0 +1,158 @@
+"""`run`: one runbook on one target, now, shown live; its exit code says how it ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from datetime import UTC, datetime, timedelta
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from byteport.cli.output import print_json, with_json
+from byteport.cli.scene import Scene, person
+
+if TYPE_CHECKING:
+    from byteport.grammar.runbook import Runbook
+    from byteport.model.signal import Signal
+    from byteport.settings import Settings
+
+GIVEN = "given"
+
+
+@click.command()
+@click.argument("runbook")
+@click.option("--db", required=True, help="A configured database's name or key, or its URL.")
+@click.option("--dry-run/--no-dry-run", "dry_run", default=True, help="Only show what would be done [default].")
+@click.option("--timeout", type=click.IntRange(1, 86_400), default=1800, show_default=True, help="Seconds, at most.")
+@with_json
+@click.pass_obj
+def run(scene: Scene, runbook: str, db: str, dry_run: bool, timeout: int, as_json: bool) -> int:
+    """Run RUNBOOK on one target without waiting for a poller.
+
+    Exits 0 resolved, rehearsed or nothing to do; 1 internal error; 2 usage, or a switch forbids; 3 escalated or
+    partially resolved; 4 a guard refused; 5 verification failed and undone; 6 waits for approval; 7 handed over.
+    """
+    from byteport.cli.live import view
+    from byteport.engine.drive import drive, exit_code
+    from byteport.engine.intake import ByHand
+    from byteport.model.signal import Mode
+    from byteport.shown.record import fetch
+
+    settings, name = _with_target(scene.settings(), db)
+    driver = f"run-{socket.gethostname()}-{os.getpid()}"
+    refuse_early(settings, runbook, dry_run)
+    with scene.built("drive", settings=settings, starts=True, driver=driver) as world:
+        page = world.pages[runbook]
+        by_hand = ByHand(person(), Mode.DRY_RUN if dry_run else Mode.LIVE, page.name, driver)
+        admission = world.engine.take(_signal(world.settings, page, name), by_hand)
+        if admission is None:
+            return 0
+        with view(as_json) as show, stopping() as stop:
+            show.opened(admission, page, world.settings.databases[name].key, dry_run)
+            world.open()
+            incident = drive(
+                world.engine, admission.incident, longest=timedelta(seconds=timeout), on_event=show.event, stop=stop
+            )
+            code = 130 if stop.is_set() else exit_code(incident)
+            found = fetch(world.ledger, incident.id)
+            if found is not None:
+                show.ended(found, code)
+                if as_json:
+                    print_json(summary(found, code, absorbed=admission.absorbed))
+    return code
+
+
+def refuse_early(settings: Settings, runbook: str, dry_run: bool) -> None:
+    """Before any server is started: a switch that forbids acting ends the command (exit 2) and is named."""
+    from byteport import wiring
+    from byteport.errors import BadInput
+
+    slug = runbook.replace("-", "_")
+    if not dry_run and (switch := wiring.policy_of(settings).forbidding_switch(slug)):
+        raise BadInput("--no-dry-run", f"forbidden by {switch}")
+
+
+def _with_target(settings: Settings, db: str) -> tuple[Settings, str]:
+    """The settings, and the name of the database in them; a URL that is not configured is added for this run."""
+    from pydantic import SecretStr, ValidationError
+
+    from byteport.errors import BadInput
+    from byteport.settings import DatabaseSection
+    from byteport.settings.sources import problems_of
+
+    if "://" not in db:
+        for name, known in settings.databases.items():
+            if db in (name, known.key):
+                return settings, name
+        known_names = ", ".join(sorted(settings.databases)) or "none is configured"
+        raise BadInput("--db", f"a configured database ({known_names}) or a postgresql:// URL")
+    try:
+        given = DatabaseSection(url=SecretStr(db))
+    except ValidationError as wrong:
+        raise BadInput("--db", next(problems_of(wrong, DatabaseSection))[1]) from None
+    for name, known in settings.databases.items():
+        if known.key == given.key:
+            return settings, name
+    return settings.model_copy(update={"databases": {**settings.databases, GIVEN: given}}), GIVEN
+
+
+def _signal(settings: Settings, page: Runbook, name: str) -> Signal:
+    from byteport.model.signal import Severity, Signal
+
+    claimed = page.signals[0]
+    return Signal(
+        name=claimed.name,
+        source="cli",
+        target=settings.target_of(name),
+        fired_at=datetime.now(UTC),
+        severity=Severity(claimed.severity),
+        summary=f"started by {person()}",
+    )
+
+
+class stopping:  # noqa: N801 - used as a word: `with stopping() as stop`
+    """Ctrl-C or TERM sets the event: the move that is under way ends, and the incident stays as it then stands."""
+
+    def __enter__(self) -> threading.Event:
+        self.event = threading.Event()
+        self.before: dict[signal.Signals, Any] = {}
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self.before[number] = signal.signal(number, self._hear)
+        return self.event
+
+    def _hear(self, _number: int, _frame: FrameType | None) -> None:
+        if self.event.is_set():
+            raise KeyboardInterrupt
+        self.event.set()
+
+    def __exit__(self, *_exc: object) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+
+def summary(found: Any, code: int, *, absorbed: bool) -> dict[str, Any]:
+    """The last line of `run --json`."""
+    incident = found.incident
+    diagnosis = incident.diagnosis
+    return {
+        "incident": incident.id,
+        "outcome": incident.word,
+        "exit_code": code,
+        "runbook": incident.runbook,
+        "target": str(incident.signal.target),
+        "mode": str(incident.mode),
+        "absorbed": absorbed,
+        "reason": incident.reason,
+        "classification": diagnosis.name if diagnosis else None,
+        "confidence": diagnosis.confidence / 100 if diagnosis else None,
+        "checks": [check.model_dump(mode="json") for check in incident.checks],
+        "intents": [
+            {"move": i.move, "attempts": i.attempts, "outcome": i.outcome.outcome if i.outcome else None}
+            for i in found.intents
+        ],
+        "postmortem": found.postmortem.record if found.postmortem else None,
+    }

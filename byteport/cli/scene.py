@@ -1,0 +1,59 @@
+"""What a command works with: the configuration, and a wired world on whatever stores can be found."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from byteport.settings import Settings
+    from byteport.wiring import Role, Wired
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Made of the options that stand before the command. Nothing is read before it is needed."""
+
+    config: Path | None = None
+    data_dir: Path | None = None
+
+    def settings(self) -> Settings:
+        """Read anew each time; raises BadConfiguration."""
+        from byteport.settings import Settings
+
+        environ = dict(os.environ)
+        if self.data_dir is not None:
+            environ["BYTEPORT_DATA_DIR"] = str(self.data_dir)
+        return Settings.load(self.config, environ)
+
+    @contextmanager
+    def world(self, role: Role = "cli", *, settings: Settings | None = None, starts: bool = False) -> Iterator[Wired]:
+        """A wired world: on the configured stores, else on those of a running `byteport up`, else (`starts`) on
+        embedded ones for as long as the command takes. Raises BadConfiguration."""
+        with self.built(role, settings=settings, starts=starts) as world:
+            yield world
+
+    @contextmanager
+    def built(
+        self, role: Role, *, settings: Settings | None = None, starts: bool = False, **wired: Any
+    ) -> Iterator[Wired]:
+        """`world`, with more for the wiring (`driver`)."""
+        from byteport import wiring
+        from byteport.cli.stores import found
+
+        with ExitStack() as stack:
+            reachable = stack.enter_context(found(settings or self.settings(), starts=starts))
+            yield stack.enter_context(wiring.build(reachable, role=role, **wired))
+
+
+def person() -> str:
+    """Who gives the command, as the journal tells it."""
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"

@@ -1,0 +1,50 @@
+"""What the configuration says of runbooks, held against the pages that are installed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from byteport.grammar.guards import Budget
+from byteport.grammar.reading import all_guards
+from byteport.grammar.runbook import Runbook
+from byteport.settings import Settings
+
+
+def problems_with(settings: Settings, pages: Sequence[Runbook]) -> list[tuple[str, str]]:
+    """Every runbook and option that does not exist, is of the wrong kind, or would loosen a limit."""
+    known = {page.name: page for page in pages}
+    problems: list[tuple[str, str]] = []
+    for slug, section in settings.runbooks.items():
+        if slug not in known:
+            problems.append((f"runbooks.{slug}", f"a runbook that is installed{_near(slug, known)}"))
+            continue
+        for name, value in section.options.items():
+            problems += ((f"runbooks.{slug}.options.{name}", told) for told in _wrong(known[slug], name, value))
+    return problems
+
+
+def _wrong(page: Runbook, name: str, value: Any) -> Iterator[str]:
+    options = {option.name: option for option in page.options}
+    if name not in options:
+        yield f"an option of the page{_near(name, options)}"
+        return
+    default = options[name].default
+    numeric = isinstance(default, int | float) and not isinstance(default, bool)
+    if numeric and (isinstance(value, bool) or not isinstance(value, int | float)):
+        yield "a number"
+        return
+    if isinstance(default, bool | str) and not isinstance(value, type(default)):
+        yield "true or false" if isinstance(default, bool) else "a text"
+        return
+    limits = [guard.limit for guard in all_guards(page) if isinstance(guard, Budget) and guard.option == name]
+    if limits and value > min(limits):
+        yield f"at most {min(limits)}: a limit may only be tightened"
+    if limits and value < 0:
+        yield "0 or more"
+
+
+def _near(name: str, known: Any) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else f" ({', '.join(sorted(known)) or 'none'})"
