@@ -124,9 +124,12 @@ class Demo:
     def _watch(self, world: wiring.Wired, patient: Patient) -> Result:
         self.view.headline("The database poller watches: at least 90 % of the usable connections for 60 s is a signal")
         since, began, before = datetime.now(UTC), monotonic(), patient.reading().utilization
-        while (found := self._found(world)) is None:
+        while True:
+            now = patient.reading().utilization
+            if (found := self._found(world)) is not None:  # acting may have begun: `before` was read before the signal
+                break
+            before = now
             self._wait(f"{before:.0%} of the usable connections are in use", monotonic() - began, WATCH_SECONDS)
-            before = patient.reading().utilization
         incident = self._follow(world, found)
         after = patient.reading().utilization
         events = world.ledger.events(incident.id)

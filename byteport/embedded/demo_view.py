@@ -15,6 +15,7 @@ from rich.text import Text
 from byteport.records.event import StoredEvent
 from byteport.records.evidence import StoredAnswer
 
+WORTH_TELLING = 2.0  # seconds: a shorter wait is over before it is read
 PLAIN_EVERY = 30.0  # seconds between two plain lines that say the same wait
 LABELS = {
     "signal": "signal", "look": "probing", "phase": "phase", "diagnosis": "diagnosis", "plan": "plan", "locks": "locks",
@@ -60,6 +61,8 @@ class PlainView:
             self.say(line)
 
     def wait(self, text: str, done: float, total: float) -> None:
+        if total - done < WORTH_TELLING:
+            return
         if text != self.told or monotonic() - self.told_at >= PLAIN_EVERY:
             self.told, self.told_at = text, monotonic()
             self.say(f"   {text}: {max(0.0, total - done):.0f} s to go")

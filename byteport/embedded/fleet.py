@@ -22,6 +22,7 @@ from byteport.embedded.postgres import EmbeddedPostgres
 from byteport.embedded.redis import EmbeddedRedis
 from byteport.embedded.supervision import HASTILY, WARMLY, Kept, Member
 from byteport.settings import Settings
+from byteport.settings.sources import file_of
 
 PACKAGES = Path(__file__).parents[2]  # where byteport and workers are imported from
 WORKERS = ("probe", "act", "decide")
@@ -38,24 +39,29 @@ class Addresses:
     flower: str
     token: str = field(repr=False)
     data_dir: Path
+    stores: Mapping[str, str] = field(default_factory=dict, repr=False)
     pid: int = field(default_factory=os.getpid)
 
     def as_json(self) -> str:
-        told = {**self.__dict__, "data_dir": str(self.data_dir), "since": datetime.now(UTC).isoformat()}
-        return json.dumps({**told, "flower_user": FLOWER_USER}, indent=2, sort_keys=True)
+        """For commands on the same machine: also the stores' addresses, by the names of the configuration."""
+        told = {"console": self.console, "flower": self.flower, "token": self.token, "flower_user": FLOWER_USER}
+        since = datetime.now(UTC).isoformat()
+        whole = {**told, **self.stores, "data_dir": str(self.data_dir), "pid": self.pid, "since": since}
+        return json.dumps(whole, indent=2, sort_keys=True)
 
 
 @dataclass
 class Fleet:
     """Everything that `byteport up` runs. Use as `with Fleet(settings, say).running() as fleet: fleet.tend()`.
 
-    `without` leaves members out, to be started later by `start_member`.
+    `without` leaves members out, to be started later by `start_member`; `config` is the file that was named, if any.
     """
 
     settings: Settings
     say: Callable[[str], None]
     inherited: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
     without: Sequence[str] = ()
+    config: Path | None = None
     kept: dict[str, Kept] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict, repr=False)
     in_haste: bool = False
@@ -129,6 +135,8 @@ class Fleet:
     # -- what members are given --------------------------------------------------------------------------------------
     def _environment(self, urls: Mapping[str, str]) -> dict[str, str]:
         told = {**self.inherited, **urls, "BYTEPORT_DATA_DIR": str(self.folder), "PYTHONUNBUFFERED": "1"}
+        if (file := file_of(self.config, self.inherited)) is not None:
+            told["BYTEPORT_CONFIG"] = str(file.absolute())
         told["PYTHONPATH"] = os.pathsep.join(filter(None, (str(PACKAGES), self.inherited.get("PYTHONPATH", ""))))
         if self.settings.web.in_clear("token") is None:
             token = self.folder / "console-token"
@@ -143,9 +151,12 @@ class Fleet:
         return told
 
     def _addresses(self) -> Addresses:
-        web = Settings.load(environ=self.environment).web
+        settings = Settings.load(environ=self.environment)
+        stores = {
+            "database_url": settings.ledger_dsn, "broker_url": settings.broker_dsn, "budgets_url": settings.budgets_dsn
+        }  # fmt: skip
         flower = f"http://{LOOPBACK}:{self.environment['FLOWER_PORT']}"
-        return Addresses(web.url, flower, web.in_clear("token") or "", self.folder)
+        return Addresses(settings.web.url, flower, settings.web.in_clear("token") or "", self.folder, stores)
 
     def _logs(self) -> Path:
         logs = self.folder / "logs"

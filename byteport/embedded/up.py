@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from byteport.embedded.fleet import FLOWER_USER, Addresses, Fleet
@@ -15,9 +16,12 @@ LOOK_EVERY = 0.5
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def up(settings: Settings, say: Callable[[str], None]) -> int:
-    """Run until Ctrl-C or TERM; 0 when everything ended cleanly. Raises NotStarted. A second Ctrl-C makes it hurry."""
-    fleet = Fleet(settings, say)
+def up(settings: Settings, say: Callable[[str], None], config: Path | None = None) -> int:
+    """Run until Ctrl-C or TERM; 0 when everything ended cleanly. Raises NotStarted. A second Ctrl-C makes it hurry.
+
+    `config` is the configuration's file where it was named: the members read it too.
+    """
+    fleet = Fleet(settings, say, config=config)
     with told_to_stop(lambda: setattr(fleet, "in_haste", True)) as stop:
         with fleet.running() as addresses:
             for line in greeting(addresses):

@@ -1,8 +1,9 @@
 """The database poller: how much of each configured database's connections is used, and for how long.
 
-What it remembers (since when a database is over) lives in the process that polls, so after a restart a full database
-is told of when it has been seen full for the whole time again. A gap in the looking starts the time anew: nobody can
-say what happened meanwhile.
+What it remembers (since when a database is over, and that this was told) lives in the process that polls, so after a
+restart a full database is told of when it has been seen full for the whole time again; one that clears in just that
+time is not told of as clear, and an incident that rests with people waits for them. A gap in the looking starts the
+time anew: nobody can say what happened meanwhile.
 """
 
 from __future__ import annotations
@@ -55,15 +56,15 @@ class Watched:
         """After a look: what to remember, whether to signal, and whether it has just cleared. Pure.
 
         The signal is given once the database was over at every look of at least `sustained` seconds, and repeated
-        while that lasts.
+        while that lasts. Only what was told is taken back: what others told of this database is theirs to clear.
         """
         if fraction < rules.threshold:
-            return Watched(looked_at=at), False, self.over_since is not None
+            return Watched(looked_at=at), False, self.told_at is not None
         unbroken = self.looked_at is not None and at - self.looked_at <= GAPS_TOLERATED * rules.period
         since = self.over_since if self.over_since is not None and unbroken else at
-        told = self.told_at if unbroken else None
-        due = at - since >= rules.sustained and (told is None or at - told >= AGAIN_SECONDS)
-        return replace(self, looked_at=at, over_since=since, told_at=at if due else told), due, False
+        rested = self.told_at is None or at - self.told_at >= AGAIN_SECONDS
+        due = at - since >= rules.sustained and rested
+        return replace(self, looked_at=at, over_since=since, told_at=at if due else self.told_at), due, False
 
 
 @dataclass(frozen=True)
@@ -135,10 +136,7 @@ class DatabasePoller:
         before = self.memory.get(target.key, Watched())
         after, signal, cleared = before.seen(now, look.fraction, self.rules)
         self.ledger.see_target(target)
-        first_and_calm = (
-            before.looked_at is None and look.fraction < self.rules.threshold
-        )  # it cleared while we were away
-        if signal or cleared or first_and_calm:
+        if signal or cleared:
             self.take(self._signal(target, look, resolved=not signal))
         self.memory[target.key] = after  # only now: a signal that was not stored is given again at the next look
 

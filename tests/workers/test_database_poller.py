@@ -57,11 +57,25 @@ def test_while_it_lasts_the_signal_is_repeated_once_a_minute() -> None:
     assert signals_at(every_ten([0.95] * 20)) == [60.0, 120.0, 180.0]
 
 
+def clears_at(looks: list[tuple[float, float]]) -> list[float]:
+    watched, found = Watched(), []
+    for at, fraction in looks:
+        watched, _, cleared = watched.seen(at, fraction, RULES)
+        found += [at] if cleared else []
+    return found
+
+
 def test_a_cleared_condition_is_told_once() -> None:
-    watched, _, _ = Watched().seen(0.0, 0.95, RULES)
-    watched, _, first = watched.seen(10.0, 0.2, RULES)
-    _, _, second = watched.seen(20.0, 0.2, RULES)
-    assert (first, second) == (True, False)
+    assert clears_at(every_ten([0.95] * 8 + [0.2] * 3)) == [80.0]
+
+
+def test_after_a_gap_in_the_looking_a_told_condition_is_still_taken_back() -> None:
+    assert clears_at([*every_ten([0.95] * 8), (400.0, 0.95), (410.0, 0.2)]) == [410.0]
+
+
+def test_what_was_never_told_is_not_taken_back() -> None:
+    assert clears_at(every_ten([0.95] * 5 + [0.2] * 3)) == []
+    assert clears_at(every_ten([0.2] * 3)) == []
 
 
 @given(st.lists(st.tuples(st.floats(0.1, 40.0), st.floats(0, 1.2)), max_size=60))
@@ -137,10 +151,15 @@ def test_the_signal_names_the_target_and_the_figure(polled: Callable[..., Notes]
     assert "19 of 20" in signal.summary
 
 
-def test_a_calm_database_is_seen_and_its_condition_dated_as_clear_once(polled: Callable[..., Notes]) -> None:
+def test_a_calm_database_is_seen_and_nothing_is_said_of_it(polled: Callable[..., Notes]) -> None:
     notes = polled(CALM, CALM, CALM)
     assert notes.seen == [TARGET.key] * 3
-    assert [signal.resolved for signal in notes.signals] == [True]
+    assert notes.signals == []
+
+
+def test_a_condition_that_was_told_is_taken_back_when_it_is_over(polled: Callable[..., Notes]) -> None:
+    notes = polled(*[FULL] * 7, CALM, CALM)
+    assert [signal.resolved for signal in notes.signals] == [False, True]
 
 
 def test_a_database_that_does_not_answer_is_neither_full_nor_clear(polled: Callable[..., Notes]) -> None:
