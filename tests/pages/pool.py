@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from byteport.grammar.diagnosis import Diagnosis
 from byteport.grammar.evidence import Failure
+from byteport.grammar.plan import Plan
 from byteport.model.facts.database import (
     ApplicationUse,
     DatabaseLimits,
@@ -20,10 +22,12 @@ from byteport.model.facts.database import (
 from byteport.model.facts.deploys import DeployCorrelation, Rollout
 from byteport.model.target import Target, TargetKind
 from byteport.runbooks.database.db_connection_pool_evidence import PoolEvidence
+from byteport.runbooks.database.db_connection_pool_exhaustion import RUNBOOK
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TARGET = Target(kind=TargetKind.DATABASE, key="db1:5433/shop", within=("db1:5433",), coordinates={"database": "shop"})
 FIELDS = PoolEvidence.FIELDS
+ORDER = [rule.name for rule in RUNBOOK.rules]
 
 
 def session(pid: int, **changes: Any) -> Session:
@@ -138,3 +142,29 @@ def evidence(
 
 def settled() -> Rollout:
     return Rollout(revision="8", replicas=3, ready=3, updated=3, max_surge="0", max_unavailable="1")
+
+
+def merged(names: list[str]) -> dict[str, Any]:
+    """The evidence of several classes at once."""
+    facts: dict[str, Any] = {}
+    for name in names:
+        for field, fact in CASES[name].items():
+            known = facts.get(field)
+            if isinstance(fact, StateBreakdown) and isinstance(known, StateBreakdown):
+                fact = known.with_(  # noqa: PLW2901
+                    clients=max(known.clients, fact.clients),
+                    idle_sessions=(*known.idle_sessions, *fact.idle_sessions),
+                    standing=known.standing or fact.standing,
+                    applications=(*known.applications, *fact.applications),
+                )
+            facts[field] = fact
+    return facts
+
+
+def diagnosis(**facts: Any) -> Diagnosis:
+    return RUNBOOK.diagnose(evidence(**facts))
+
+
+def plan_of(**facts: Any) -> Plan:
+    e = evidence(**facts)
+    return RUNBOOK.plan(RUNBOOK.diagnose(e), e)

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+
+from byteport.adapters.budgets import RedisBudgets
+from byteport.adapters.ledger import PostgresLedger, migrate
+from tests.crowd import Crowd
+from tests.pages.clinic import KEY, Clinic
+from tests.pages.troubles import oldest
+from tests.patients import Patient
+from tests.servers import eventually
+
+
+@pytest.fixture
+def clinic(ledger_url: str, redis_url: str, patient: Callable[..., Patient]) -> Iterator[Clinic]:
+    """Real stores, and a patient with 20 slots of which 3 are reserved."""
+    migrate(ledger_url)
+    ledger, budgets = PostgresLedger(ledger_url), RedisBudgets(redis_url)
+    one = Clinic(ledger, budgets, None, ledger_url, patient=patient(max_connections=20), redis_url=redis_url)  # type: ignore[arg-type]
+    yield one
+    one.close()
+    ledger.close()
+    budgets.close()
+
+
+@pytest.fixture
+def crowd(clinic: Clinic) -> Iterator[Crowd]:
+    """Clients of the clinic's patient."""
+    with Crowd(clinic.patient.url) as people:
+        yield people
+
+
+@pytest.fixture
+def backlog(clinic, crowd):
+    """Four sessions that are to be ended."""
+    leaked = crowd.idle_in_transaction(4)
+    oldest(clinic, 300, 4)
+    return leaked
+
+
+@pytest.fixture
+def queue(clinic, pgbouncer):
+    """A pooler of four server connections, all taken, with clients that wait."""
+    pooler = pgbouncer(clinic.patient, default_pool_size=4)
+    clients = [psycopg.connect(pooler.url, prepare_threshold=None) for _ in range(4)]
+    for one in clients:
+        one.execute("SELECT 1")
+    waiting = psycopg.connect(pooler.url, prepare_threshold=None, autocommit=True)
+    waiting.pgconn.send_query(b"SELECT 1")
+    clinic.put_before(pooler)
+    eventually(lambda: clinic.reading.pooler.pools(KEY).longest_wait_seconds > 30)
+    yield pooler
+    for one in (*clients, waiting):
+        one.close()
