@@ -40,7 +40,7 @@ lint: setup-dev ## format check, ruff, mypy --strict, import contracts, house la
 	@$(BIN)/ruff format --check --quiet . || { echo "lint: not formatted; run: make format" >&2; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports --no-logo --no-timings >.venv/.import-lint 2>&1 || { cat .venv/.import-lint >&2; exit 1; }
+	@$(BIN)/lint-imports --no-logo >.venv/.import-lint 2>&1 || { cat .venv/.import-lint >&2; exit 1; }
 	@$(BIN)/python -m pytest -q --no-header -p no:cacheprovider tests/architecture
 	@echo "lint: clean"
 

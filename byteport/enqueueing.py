@@ -16,8 +16,8 @@ def enqueue(signal: Signal, settings: Settings | None = None) -> str:
     Returned means durable. A `resolved` signal opens nothing and returns an empty text. Raises BadSignal (no enabled
     runbook claims it), BadConfiguration, and Unavailable (nothing was stored: try again).
     """
-    from byteport.wiring import build
     from byteport.settings import Settings
+    from byteport.wiring import build
 
     with build(settings or Settings.load(), role="intake") as world:
         admission = world.engine.take(signal)

@@ -1,4 +1,4 @@
-"""What BytePort asks of the outside: readers look, writers change. Adapters promise what stands here; what raises says so.
+"""What BytePort asks of the outside: readers look, writers change. Adapters promise what stands here.
 
 Probes are given `Readers`, which cannot write by type. Only the gate holds `Writers`.
 """

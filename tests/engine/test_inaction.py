@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import redis
-from byteport.testing.time_travel import travel
 
 from byteport.engine.drive import exit_code
 from byteport.engine.policy import Policy
@@ -18,6 +17,7 @@ from byteport.errors import BadInput, Unavailable
 from byteport.model.signal import Mode, Severity
 from byteport.records.change import LockWanted
 from byteport.records.incident import Phase
+from byteport.testing.time_travel import travel
 from tests.ward.world import World
 
 

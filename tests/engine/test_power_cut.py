@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from byteport.testing.time_travel import travel
 
 from byteport.records.incident import Incident, Phase
+from byteport.testing.time_travel import travel
 from tests.ward.world import Cuts, PowerCut, World
 
 EXPECTED = {

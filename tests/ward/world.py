@@ -52,8 +52,27 @@ class Cuts:
 
 
 CHANGING = frozenset(
-    "admit claim save open_intent begin_attempt mark_answered settle settle_obligation take_locks take_group store_answers "
-    "groups_to_send deliveries_due delivered not_delivered reserve give_back rebuild change".split()
+    [
+        "admit",
+        "claim",
+        "save",
+        "open_intent",
+        "begin_attempt",
+        "mark_answered",
+        "settle",
+        "settle_obligation",
+        "take_locks",
+        "take_group",
+        "store_answers",
+        "groups_to_send",
+        "deliveries_due",
+        "delivered",
+        "not_delivered",
+        "reserve",
+        "give_back",
+        "rebuild",
+        "change",
+    ]
 )
 
 
