@@ -14,7 +14,7 @@ def up(scene: Scene) -> int:
     """Run everything on this machine: servers unless configured, workers, console."""
     from byteport.embedded.up import up as run_fleet
 
-    return run_fleet(scene.settings(), click.echo)
+    return run_fleet(scene.settings(), click.echo, scene.config)
 
 
 @click.command()

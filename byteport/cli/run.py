@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from byteport.grammar.runbook import Runbook
     from byteport.model.signal import Signal
     from byteport.settings import Settings
+    from byteport.wiring import Wired
 
 GIVEN = "given"
 
@@ -47,6 +48,7 @@ def run(scene: Scene, runbook: str, db: str, dry_run: bool, timeout: int, as_jso
     refuse_early(settings, runbook, dry_run)
     with scene.built("drive", settings=settings, starts=True, driver=driver) as world:
         page = world.pages[runbook]
+        refuse_paused(world, page.name, dry_run)
         by_hand = ByHand(person(), Mode.DRY_RUN if dry_run else Mode.LIVE, page.name, driver)
         admission = world.engine.take(_signal(world.settings, page, name), by_hand)
         if admission is None:
@@ -74,6 +76,15 @@ def refuse_early(settings: Settings, runbook: str, dry_run: bool) -> None:
     slug = runbook.replace("-", "_")
     if not dry_run and (switch := wiring.policy_of(settings).forbidding_switch(slug)):
         raise BadInput("--no-dry-run", f"forbidden by {switch}")
+
+
+def refuse_paused(world: Wired, slug: str, dry_run: bool) -> None:
+    """The kill switch beats a person's wish to act: exit 2, with who paused it and why."""
+    from byteport.errors import BadInput
+
+    for row in () if dry_run else world.ledger.pauses():
+        if row.runbook in ("", slug):
+            raise BadInput("--no-dry-run", f"forbidden by a pause of {row.who}: {row.why} (`byteport resume` ends it)")
 
 
 def _with_target(settings: Settings, db: str) -> tuple[Settings, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -43,9 +44,11 @@ class Scene:
         self, role: Role, *, settings: Settings | None = None, starts: bool = False, **wired: Any
     ) -> Iterator[Wired]:
         """`world`, with more for the wiring (`driver`)."""
-        from byteport import wiring
+        from byteport import logs, wiring
         from byteport.cli.stores import found
 
+        if role != "web":  # standard output is the command's own; what it has to say is no log
+            logs.configure(level=logging.ERROR, form="console")
         with ExitStack() as stack:
             reachable = stack.enter_context(found(settings or self.settings(), starts=starts))
             yield stack.enter_context(wiring.build(reachable, role=role, **wired))

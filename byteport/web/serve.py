@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uvicorn
 
+from byteport import logs
 from byteport.settings import Settings
 from byteport.web.app import create
 from byteport.web.world import World
@@ -12,7 +13,8 @@ from byteport.web.world import World
 def serve(world: World) -> None:
     """Serves until SIGINT or SIGTERM; open requests get ten seconds to finish."""
     settings: Settings = world.settings
+    logs.configure()
     uvicorn.run(
-        create(world), host=settings.web.host, port=settings.web.port, access_log=False, log_level="warning",
+        create(world), host=settings.web.host, port=settings.web.port, access_log=False, log_config=None,
         server_header=False, date_header=True, proxy_headers=False, timeout_graceful_shutdown=10, limit_concurrency=200,
     )  # fmt: skip
