@@ -200,3 +200,28 @@ def test_an_escalated_incident_closes_when_it_has_been_clear_for_ten_minutes(wor
     ended = world.run(incident.id)
     assert ended.phase is Phase.CLOSED
     assert ended.ending == "recovered"
+
+
+def test_a_rehearsed_escalation_makes_way_for_one_that_may_act(world: World) -> None:
+    world.ward.prepare("v1", stuck=True)
+    told = world.run(world.open("ward_one", mode=Mode.DRY_RUN))
+    assert told.ending == "rehearsed"
+    world.ward.set("v1", "broken", True)
+    resting = world.run(world.open("ward_one", mode=Mode.DRY_RUN))
+    assert resting.phase is Phase.ESCALATE
+    world.ward.set("v1", "broken", False)
+    world.ward.set("v1", "stuck", False)
+    live = world.open("ward_one")
+    assert live != resting.id
+    assert world.now(resting.id).phase is Phase.CLOSED
+    assert world.run(live).ending == "resolved"
+
+
+def test_a_live_escalation_absorbs_further_signals_and_makes_way_only_for_a_person(world: World) -> None:
+    world.ward.prepare("v1", stuck=True)
+    resting = world.run(world.open("ward_one"))
+    assert world.open("ward_one") == resting.id
+    assert world.open_by_hand("ward_one", mode=Mode.DRY_RUN) == resting.id
+    by_hand = world.open_by_hand("ward_one")
+    assert by_hand != resting.id
+    assert world.now(resting.id).ending == "closed"

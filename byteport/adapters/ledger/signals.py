@@ -6,8 +6,8 @@ import secrets
 
 from byteport.adapters.ledger.base import Stored, advise, append, now_of
 from byteport.adapters.ledger.connection import Cursor
-from byteport.adapters.ledger.rows import Row, clean, json
-from byteport.model.signal import Severity, Signal
+from byteport.adapters.ledger.rows import Row, clean, json, state_of
+from byteport.model.signal import Mode, Severity, Signal
 from byteport.model.target import Target
 from byteport.records.event import Event
 from byteport.records.incident import Incident, Phase
@@ -30,7 +30,8 @@ class Signals(Stored):
                 return
             cursor.execute(
                 """
-                update byteport.incidents set clear_since = byteport.clock(), nudges = nudges + 1,
+                update byteport.incidents set clear_since = byteport.clock(),
+                    nudges = nudges + (phase = 'escalate')::int,
                     due_at = case when phase = 'escalate' then least(due_at, byteport.clock()) else due_at end,
                     woken_at = case when phase = 'escalate' then null else woken_at end
                 where id = %s
@@ -67,6 +68,8 @@ def admit(cursor: Cursor, opening: Opening) -> Admission:
             return Admission(incident=known["incident"], absorbed=True, duplicate=True)
     advise(cursor, "fingerprint", [f"{opening.runbook}:{signal.target.key}"])
     row = _open_one(cursor, opening.runbook, signal.target.key)
+    if row is not None and _makes_way(cursor, row, opening):
+        row = None
     incident = _open(cursor, opening) if row is None else _absorb(cursor, row, signal)
     cursor.execute(
         """
@@ -95,6 +98,32 @@ def _open_one(cursor: Cursor, runbook: str, target_key: str) -> Row | None:
     return cursor.fetchone()
 
 
+def _makes_way(cursor: Cursor, row: Row, opening: Opening) -> bool:
+    """An incident that only rests with people is closed for one that may do more: a rehearsed one for one that acts,
+    any for a person's own run. Never over something that is open or owed."""
+    rehearsed, acts = row["mode"] == Mode.DRY_RUN, opening.mode is not Mode.DRY_RUN
+    if not (rehearsed and (acts or opening.person)) and not (opening.person and acts):
+        return False
+    cursor.execute(
+        """
+        update byteport.incidents i set phase = 'closed', closed_at = byteport.clock(), version = version + 1,
+            state = state || jsonb_build_object('ending', 'closed')
+        where id = %s and phase = 'escalate' and escalated_at is not null
+          and (lease_until is null or lease_until <= byteport.clock())
+          and not exists (select from byteport.intents t where t.incident = i.id and t.outcome is null)
+          and not exists (select from byteport.obligations o where o.incident = i.id and o.state = 'owed'
+                          and o.begun_at is not null)
+        """,
+        [row["id"]],
+    )
+    if cursor.rowcount == 0:
+        return False
+    cursor.execute("delete from byteport.locks where incident = %s", [row["id"]])
+    who = opening.person or "the fleet, which may act by now"
+    append(cursor, row["id"], [Event(kind="phase", text=f"closed: made way for a run of {who}", data={"to": "closed"})])
+    return True
+
+
 def _open(cursor: Cursor, opening: Opening) -> str:
     signal, now = opening.signal, now_of(cursor)
     incident = Incident(
@@ -113,9 +142,10 @@ def _open(cursor: Cursor, opening: Opening) -> str:
     cursor.execute(
         """
         insert into byteport.incidents (id, runbook, page, target_kind, target_key, phase, mode, severity, due_at,
-                                        opened_at, last_signal_at, driver, driver_until, parent, state)
+                                        opened_at, last_signal_at, driver, driver_until, parent, signal, state)
         values (%(id)s, %(runbook)s, %(page)s, %(kind)s, %(key)s, 'open', %(mode)s, %(severity)s, %(now)s,
-                %(now)s, %(now)s, %(driver)s, %(now)s::timestamptz + %(driver_for)s::interval, %(parent)s, %(state)s)
+                %(now)s, %(now)s, %(driver)s, %(now)s::timestamptz + %(driver_for)s::interval, %(parent)s,
+                %(signal)s, %(state)s)
         """,
         {
             "id": incident.id,
@@ -129,7 +159,8 @@ def _open(cursor: Cursor, opening: Opening) -> str:
             "driver": opening.driver,
             "driver_for": opening.driver_for if opening.driver else None,
             "parent": opening.parent,
-            "state": json(incident),
+            "signal": json(signal),
+            "state": state_of(incident),
         },
     )
     return incident.id
