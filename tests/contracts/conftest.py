@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 from byteport.adapters.ledger import PostgresLedger, migrate
 from byteport.grammar.action import Action
 from byteport.grammar.plan import Undo
-from byteport.grammar.verdict import Claim, Grant
+from byteport.grammar.verdict import Claim, Grant, Verdict
 from byteport.model.signal import Mode, Severity, Signal
 from byteport.model.target import Target, TargetKind
 from byteport.records.change import Change, Lease
@@ -26,6 +26,7 @@ from byteport.records.event import Event
 from byteport.records.evidence import Round
 from byteport.records.incident import Incident, Phase
 from byteport.records.intent import Intent, NewIntent
+from byteport.records.outcome import Refused
 from byteport.stores import Opening
 from byteport.testing.time_travel import travel
 
@@ -123,6 +124,10 @@ class World:
         self.move(incident, phase=Phase.PROBE, look=Round(groups=asked, purpose="diagnosis"))
         return incident
 
+    def due_now(self, incident: str) -> None:
+        """As if its date had come, with every lease as it is."""
+        self.sql("update byteport.incidents set due_at = byteport.clock() where id = %s", incident)
+
     def epoch(self) -> int:
         with self.ledger.begin_rebuild() as (epoch, _):
             return epoch
@@ -160,3 +165,8 @@ def world(ledger_url: str) -> Iterator[World]:
 
 
 TOLD = Event(kind="told", text="a line")
+DENIED = Refused(verdicts=(Verdict(guard="pause", kind="forbidden", allowed=False),))
+
+
+def acting(world: World, count: int) -> list[tuple[str, Lease]]:
+    return [world.acting(f"db-{n}") for n in range(count)]

@@ -147,6 +147,15 @@ def test_a_cleared_condition_is_dated_once_and_wakes_who_waits_for_it(world):
     assert [due.incident for due in world.ledger.wake_due()] == [incident]
 
 
+def test_a_clearing_during_a_move_does_not_cut_the_wait_that_it_ends_with_short(world):
+    incident = world.open()
+    seen, lease = world.claim(incident)
+    world.ledger.condition_cleared(RUNBOOK, "db-1")
+    saved = world.ledger.save(Change(incident=seen.to(Phase.ACT, due_at=lease.now + timedelta(seconds=60))), lease)
+    assert saved.clear_since is not None
+    assert world.ledger.claim(incident, [PAGE]) is None
+
+
 def test_a_new_signal_takes_the_clearing_back(world):
     incident = world.open()
     world.ledger.condition_cleared(RUNBOOK, "db-1")

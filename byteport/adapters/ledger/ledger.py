@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from byteport.adapters.ledger.connection import Cursor, Database
+from datetime import timedelta
+
+from byteport.adapters.ledger.connection import PATIENCE, Cursor, Database
 from byteport.adapters.ledger.evidence import EvidenceRounds
 from byteport.adapters.ledger.figures import CountingLedger
 from byteport.adapters.ledger.intents import Intents
@@ -25,8 +27,12 @@ class PostgresLedger(
     """The `Ledger` port on PostgreSQL. Connects when first asked, in each process anew, and then sees to it that the
     schema is this release's (Permanent, naming `byteport migrate`)."""
 
-    def __init__(self, url: str, *, most_connections: int = 4, storm_threshold: int = 20) -> None:
-        super().__init__(Database(url, most=most_connections, check=check_schema), storm_threshold=storm_threshold)
+    def __init__(
+        self, url: str, *, most_connections: int = 4, storm_threshold: int = 20, patience: timedelta = PATIENCE
+    ) -> None:
+        """`patience`: how long to wait for a connection before it counts as out of reach."""
+        database = Database(url, most=most_connections, check=check_schema, patience=patience)
+        super().__init__(database, storm_threshold=storm_threshold)
 
     def check(self) -> None:
         """Reach it and look at its schema; raises Unavailable or Permanent."""

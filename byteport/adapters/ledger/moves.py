@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from byteport.adapters.ledger.base import Stored, append, lock_as_holder, lock_incident, now_of, renew_locks
 from byteport.adapters.ledger.connection import Cursor
 from byteport.adapters.ledger.rows import Row, clean, read_incident
-from byteport.errors import Stale
 from byteport.records.change import Lease
 from byteport.records.event import Event
 from byteport.records.incident import Incident, Phase
@@ -117,17 +116,23 @@ class Moves(Stored):
         return [str(row["id"]) for row in found]
 
     def adopt(self, incident_id: str, page: str, *, diagnose_anew: bool, reason: str) -> None:
-        """Raises Stale when somebody works on it. Where an intent exists it escalates whatever was asked for, keeping
-        its plan and its locks until all is settled."""
+        """Does nothing when somebody has worked on it lately, or it has this page by now. Where an intent exists it
+        escalates whatever was asked for, keeping its plan and its locks until all is settled."""
 
         def give(cursor: Cursor) -> None:
             row = lock_incident(cursor, incident_id)
-            if row["phase"] == "closed" or (row["lease_until"] is not None and row["lease_until"] > now_of(cursor)):
-                raise Stale(f"{incident_id} is closed or worked on")
+            if row["phase"] == "closed" or row["page"] == page or _is_worked_on(row, now_of(cursor)):
+                return
             cursor.execute("select from byteport.intents where incident = %s limit 1", [incident_id])
             _adopt(cursor, row, page, reason, anew=diagnose_anew and cursor.rowcount == 0)
 
         self.run(give)
+
+
+def _is_worked_on(row: Row, now: datetime) -> bool:
+    """Claimed now, or within the last 40 s."""
+    claimed, until = row["claimed_at"], row["lease_until"]
+    return (until is not None and until > now) or (claimed is not None and claimed > now - timedelta(seconds=40))
 
 
 def _adopt(cursor: Cursor, row: Row, page: str, reason: str, *, anew: bool) -> None:

@@ -17,8 +17,8 @@ from byteport.records.standing import PauseRow, Promotion, Standing
 # A silence names labels of the signal, or runbook, target, kind, signal and source; all that it names must agree.
 _STANDING = """
 with t as materialized (select byteport.clock() as now), facts as (
-    select coalesce((select coalesce(state -> 'signal' -> 'labels', '{}') || jsonb_build_object(
-               'signal', state -> 'signal' -> 'name', 'source', state -> 'signal' -> 'source')
+    select coalesce((select coalesce(signal -> 'labels', '{}') || jsonb_build_object(
+               'signal', signal -> 'name', 'source', signal -> 'source')
                from byteport.incidents where id = %(incident)s), '{}') || %(facts)s::jsonb as known
 )
 select t.now,

@@ -77,6 +77,11 @@ def maybe(value: Any) -> Jsonb | None:
     return None if value is None else json(value)
 
 
+def state_of(incident: Incident) -> Jsonb:
+    """What a save writes beside the columns; the signal stands in a column of its own and stays as it was."""
+    return json(incident.model_dump(mode="json", exclude={"signal"}))
+
+
 def incident_of(row: Row) -> Incident:
     """The stored state with the columns laid over it; the severity is the highest that any signal had.
 
@@ -84,7 +89,7 @@ def incident_of(row: Row) -> Incident:
     """
     kept = {name: part for name, part in row["state"].items() if name in Incident.model_fields}
     columns = {name: row[name] for name in OF_INCIDENT}
-    signal = {**kept["signal"], "severity": row["severity"]}
+    signal = {**row["signal"], "severity": row["severity"]}
     return Incident.model_validate({**kept, **columns, "signal": signal, "claimed_in_vain": row["claims_in_vain"]})
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from byteport.adapters.ledger.base import Stored, append, lock_as_holder, now_of, renew_locks
 from byteport.adapters.ledger.connection import Cursor
 from byteport.adapters.ledger.outbox import post
-from byteport.adapters.ledger.rows import Row, clean, incident_of, json
+from byteport.adapters.ledger.rows import Row, clean, incident_of, json, state_of
 from byteport.adapters.ledger.signals import admit
 from byteport.errors import Permanent, Stale
 from byteport.records.change import Change, Lease
@@ -92,7 +92,7 @@ def _columns(incident: Incident, look: Round | None, row: Row, now: datetime) ->
         "acted_at": incident.acted_at,
         "escalated_at": incident.escalated_at,
         "closed_at": closed_at,
-        "state": json(incident),
+        "state": state_of(incident),
     }
 
 

@@ -7,7 +7,7 @@ create function byteport.clock() returns timestamptz language sql volatile as 's
 create sequence byteport.fencing;
 
 -- What is compared or counted is a column, the rest of the incident stands in `state`; where both have it, the column
--- counts. `signals_seen`, `last_signal_at`, `clear_since` and `severity` belong to signals and no move writes them.
+-- counts. `signal` is the first one and is never written again, so that a move does not copy its payload. `signals_seen`, `last_signal_at`, `clear_since` and `severity` belong to signals and no move writes them.
 -- A counter and what the present claim has read of it: `signals_read`, `nudges_read`, `commands_read`.
 create table byteport.incidents (
     id              text primary key,
@@ -50,6 +50,7 @@ create table byteport.incidents (
     reason          text not null default '',
     event_count     bigint not null default 0,
     head_hash       text not null default '',
+    signal          jsonb not null,
     state           jsonb not null,
     check ((phase = 'closed') = (closed_at is not null))
 ) with (fillfactor = 70);

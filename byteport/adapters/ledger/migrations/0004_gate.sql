@@ -160,7 +160,7 @@ begin
         return 'paused';
     end if;
     update byteport.intents set attempts = attempts + 1, begun_at = coalesce(begun_at, now) where key = intent_key;
-    update byteport.spends set begun_at = now where intent = intent_key and begun_at is null;
+    update byteport.spends set begun_at = now, reset_at = null where intent = intent_key and begun_at is null;
     update byteport.obligations set begun_at = now, by_at = now + obligations.lasts
     where intent = intent_key and begun_at is null;
     update byteport.incidents set acted_at = coalesce(acted_at, now) where id = incident_id;
