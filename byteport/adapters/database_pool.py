@@ -82,7 +82,10 @@ class KeptConnection:
         return self.snapshot((query, values))[0]
 
     def snapshot(self, *questions: tuple[LiteralString, Mapping[str, Any] | None]) -> list[list[Row]]:
-        """Several questions to one moment: in one transaction, which keeps one view of the server's activity."""
+        """Several questions to one moment, under one deadline: a transaction keeps one view of the server's activity.
+
+        A pooler's console has no transactions; it is asked one after the other.
+        """
         with self._in_turn() as deadline:
             was_open = self.is_open
             try:
@@ -103,8 +106,8 @@ class KeptConnection:
     ) -> list[list[Row]]:
         connection = self._live(deadline)
         connection.deadline = deadline
-        if len(questions) == 1:
-            return [_told(connection.execute(*questions[0]))]
+        if len(questions) == 1 or self.login.console:
+            return [_told(connection.execute(query, values)) for query, values in questions]
         with connection.transaction():
             return [_told(connection.execute(query, values)) for query, values in questions]
 

@@ -70,7 +70,7 @@ class Patients:
 
     def open(self) -> dict[str, BytePortError]:
         """Take every kept connection now; the databases that could not be reached, and why."""
-        return self.database.open()
+        return self.pooler.open() | self.database.open()
 
     def close(self) -> None:
         """Give every slot back."""

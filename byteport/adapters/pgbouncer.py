@@ -14,7 +14,8 @@ from typing import Any
 from byteport.adapters.database_login import Login
 from byteport.adapters.database_pool import KeptConnection, Row
 from byteport.adapters.pgbouncer_file import PoolerFile
-from byteport.errors import Permanent, Transient
+from byteport.adapters.postgres import open_all
+from byteport.errors import BytePortError, Permanent, Transient
 from byteport.model.facts.database import PgbouncerPools, Pool
 
 CONSOLE = "pgbouncer"
@@ -45,6 +46,10 @@ class Pgbouncers:
 
     poolers: Mapping[str, PgbouncerConsole]
 
+    def open(self) -> dict[str, BytePortError]:
+        """Take every console now, while the pooler still lets clients in; those out of reach, and why."""
+        return open_all({database: pooler.console for database, pooler in self.poolers.items()})
+
     def close(self) -> None:
         for pooler in self.poolers.values():
             pooler.console.close()
@@ -53,19 +58,21 @@ class Pgbouncers:
         pooler = self.poolers.get(database)
         if pooler is None:
             return None
-        config = _config(pooler.console)
-        leads = {row["name"]: row for row in pooler.console.rows(SHOW_DATABASES)}
+        settings, databases, pools, stats = pooler.console.snapshot(
+            (SHOW_CONFIG, None), (SHOW_DATABASES, None), (SHOW_POOLS, None), (SHOW_STATS, None)
+        )
+        config, leads = _config(settings), {row["name"]: row for row in databases}
         default = _number(config, "default_pool_size", pooler.console)
-        rows = [row for row in pooler.console.rows(SHOW_POOLS) if row["database"] != CONSOLE]
+        rows = [row for row in pools if row["database"] != CONSOLE]
         return PgbouncerPools(
             pools=tuple(_pool(row, leads.get(row["database"], {}), default, pooler.dbname) for row in rows),
             default_pool_size=default, max_db_connections=_number(config, "max_db_connections", pooler.console),
-            file_opted_in=pooler.file is not None, transactions_per_second=_rate(pooler.console.rows(SHOW_STATS)),
+            file_opted_in=pooler.file is not None, transactions_per_second=_rate(stats),
         )  # fmt: skip
 
     def default_pool_size(self, database: str) -> int:
         console = _pooler_of(self.poolers, database).console
-        return _number(_config(console), "default_pool_size", console)
+        return _number(_config(console.rows(SHOW_CONFIG)), "default_pool_size", console)
 
 
 @dataclass(frozen=True)
@@ -101,8 +108,8 @@ def _pooler_of(poolers: Mapping[str, PgbouncerConsole], database: str) -> Pgboun
     return poolers[database]
 
 
-def _config(console: KeptConnection) -> dict[str, str]:
-    return {row["key"]: row["value"] for row in console.rows(SHOW_CONFIG)}
+def _config(rows: list[Row]) -> dict[str, str]:
+    return {row["key"]: row["value"] for row in rows}
 
 
 def _number(config: Mapping[str, str], key: str, console: KeptConnection) -> int:

@@ -170,7 +170,7 @@ def _elsewhere(story: Story) -> str:
 
 
 def _snapshot(story: Story) -> list[dict[str, Any]]:
-    left_out = {"query_start", "backend_start"}
+    left_out = {"query_start", "backend_start", "address"}
     return [session.model_dump(mode="json", exclude=left_out) for session in list(_sessions(story))[:50]]
 
 
