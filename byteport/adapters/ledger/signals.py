@@ -107,7 +107,7 @@ def _makes_way(cursor: Cursor, row: Row, opening: Opening) -> bool:
     cursor.execute(
         """
         update byteport.incidents i set phase = 'closed', closed_at = byteport.clock(), version = version + 1,
-            state = state || jsonb_build_object('ending', 'closed')
+            pending = 0, ending = 'closed', lease_token = null, lease_until = null
         where id = %s and phase = 'escalate' and escalated_at is not null
           and (lease_until is null or lease_until <= byteport.clock())
           and not exists (select from byteport.intents t where t.incident = i.id and t.outcome is null)
