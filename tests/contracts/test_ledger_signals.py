@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from byteport.errors import Stale
-from byteport.model.signal import Severity
+from byteport.model.signal import Mode, Severity
 from byteport.records.change import Change
 from byteport.records.incident import Phase
 from tests.contracts.conftest import PAGE, RUNBOOK, race, target_of
@@ -134,6 +134,16 @@ def test_after_closing_a_signal_opens_anew(world):
     second = world.open()
     assert second != first
     assert world.ledger.incident(first).signals_seen == 1
+
+
+def test_a_resting_escalation_makes_way_for_a_persons_run_and_reads_as_closed(world):
+    first = world.open(mode=Mode.DRY_RUN)
+    world.move(first, phase=Phase.ESCALATE, escalated_at=world.ledger.incident(first).opened_at)
+    second = world.open(person="ada")
+    assert second != first
+    closed = world.ledger.incident(first)
+    assert (closed.phase, closed.ending, closed.word) == (Phase.CLOSED, "closed", "closed")
+    assert world.ledger.verify_chain(first) is None
 
 
 def test_a_cleared_condition_is_dated_once_and_wakes_who_waits_for_it(world):
