@@ -29,6 +29,7 @@ WORKERS = ("probe", "act", "decide")
 CLOCK = "beat"
 STOPS_FIRST = (CLOCK, "web", "flower")  # nothing new comes in while the workers finish what they have
 FLOWER_USER = "byteport"
+STORES = ("database_url", "broker_url", "budgets_url")
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Fleet:
             for name in (*WORKERS, "web", "flower", CLOCK):
                 if name not in self.without:
                     self.start_member(name)
-            undo.callback(private(self.folder / "up.json", addresses.as_json()).unlink, missing_ok=True)
+            undo.callback(private(self.folder / "up.json", self._state(addresses)).unlink, missing_ok=True)
             yield addresses
 
     def tend(self) -> None:
@@ -157,6 +158,12 @@ class Fleet:
         }  # fmt: skip
         flower = f"http://{LOOPBACK}:{self.environment['FLOWER_PORT']}"
         return Addresses(settings.web.url, flower, settings.web.in_clear("token") or "", self.folder, stores)
+
+    def _state(self, addresses: Addresses) -> str:
+        """`up.json`: the addresses, and the stores, so that other commands of this user find a running fleet."""
+        stores = {name: self.environment.get(f"BYTEPORT_{name.upper()}", "") for name in STORES}
+        told = json.loads(addresses.as_json()) | {name: url for name, url in stores.items() if url}
+        return json.dumps(told, indent=2, sort_keys=True)
 
     def _logs(self) -> Path:
         logs = self.folder / "logs"

@@ -37,11 +37,12 @@ class Figure:
 
 
 def evidence_of(record: Record) -> list[FieldLine]:
-    """The fields in the order in which they were first answered."""
+    """What failed first, then what was told, then what is not configured; each in the order of the answers."""
     rounds: dict[str, list[StoredAnswer]] = {}
     for answer in sorted(record.answers, key=lambda a: a.round):
         rounds.setdefault(answer.field, []).append(answer)
-    return [FieldLine(name, told[0], told[-1] if len(told) > 1 else None, len(told)) for name, told in rounds.items()]
+    lines = [FieldLine(name, told[0], told[-1] if len(told) > 1 else None, len(told)) for name, told in rounds.items()]
+    return sorted(lines, key=lambda line: (line.newest.failure is None, line.newest.fact is None))
 
 
 def figures_of(line: FieldLine) -> list[Figure]:

@@ -14,7 +14,7 @@ from byteport.web.pages import Templates
 from byteport.web.serving import Call
 from byteport.web.world import World
 
-WORDS = ("ack", "close", "cancel")
+WORDS = ("ack", "close", "cancel", "approve")
 PAGE = 50
 
 
@@ -74,7 +74,7 @@ class Console:
         )  # fmt: skip
 
     def command(self, call: Call) -> Response:
-        """A person's word on one incident: ack, close or cancel, with a reason."""
+        """A person's word on one incident, with a reason."""
         form, incident = call.form(), call.path["id"]
         if form.get("word") not in WORDS:
             raise Refused(422, "invalid", f"word: one of {', '.join(WORDS)}")

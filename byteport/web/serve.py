@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from types import FrameType
+
 import uvicorn
 
 from byteport import logs
@@ -13,8 +17,15 @@ from byteport.web.world import World
 def serve(world: World) -> None:
     """Serves until SIGINT or SIGTERM; open requests get ten seconds to finish."""
     settings: Settings = world.settings
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _already_heard)
     logs.configure()
     uvicorn.run(
         create(world), host=settings.web.host, port=settings.web.port, access_log=False, log_config=None,
         server_header=False, date_header=True, proxy_headers=False, timeout_graceful_shutdown=10, limit_concurrency=200,
     )  # fmt: skip
+
+
+def _already_heard(_number: int, _frame: FrameType | None) -> None:
+    """uvicorn raises the signal again when it has stopped; ended by it, we would leave the stores' connections open."""

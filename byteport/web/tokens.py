@@ -11,7 +11,7 @@ from byteport.errors import BadConfiguration
 from byteport.settings import Settings
 from byteport.settings.section import secret_in
 
-FILE = "web.token"
+FILE = "console-token"
 
 
 def token_of(settings: Settings) -> str:
