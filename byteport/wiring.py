@@ -29,12 +29,14 @@ from byteport.engine.engine import Engine
 from byteport.engine.outbox import Channel, Outbox
 from byteport.engine.pages import Pages
 from byteport.engine.policy import Policy
+from byteport.errors import BadConfiguration
 from byteport.model.target import Target, TargetKind
 from byteport.ports import Readers, Writers
 from byteport.ports_database import Deploys, Rollouts
 from byteport.records.incident import Phase
 from byteport.settings import Settings
 from byteport.settings.database import address, server_of
+from byteport.settings.pages import problems_with
 from byteport.sources.database import DatabasePoller, PollRules
 
 Role = Literal["probe", "act", "decide", "web", "cli", "intake", "drive"]
@@ -160,7 +162,9 @@ def build(
     settings: Settings, role: Role = "cli", *, wakeups: Any = None, driver: str = "", deploys: Any = None
 ) -> Wired:
     """Wire one process. Opens no connection by itself; `wakeups` by default are the fleet's, found by name."""
-    found = plugins.find()
+    found = plugins.find(settings.pages_folder)
+    if wrong := problems_with(settings, found.pages):
+        raise BadConfiguration(tuple(wrong))
     pages = Pages(found.pages, _enabled(settings, found.pages), _order(settings))
     policy = policy_of(settings)
     ledger = PostgresLedger(settings.ledger_dsn, storm_threshold=policy.storm_threshold)

@@ -1,15 +1,16 @@
-"""Every verdict of an incident, wherever it was written down: refusals, rehearsals, lock conflicts, settled intents."""
+"""Every verdict of an incident, wherever it was written down: refusals, rehearsals, lock conflicts, intents."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
 from byteport.grammar.verdict import Verdict
 from byteport.records.event import StoredEvent
+from byteport.records.intent import Intent
 from byteport.records.outcome import Refused
 from byteport.shown.record import Record
 
@@ -29,6 +30,7 @@ def verdicts_of(record: Record) -> list[VerdictLine]:
     lines = [line for event in record.events for line in _told(event)]
     known = {(line.move, line.verdict.guard, line.verdict.reason) for line in lines}
     for intent in record.intents:
+        lines += _granted(intent)
         if isinstance(intent.outcome, Refused):
             lines += [
                 VerdictLine(verdict, intent.move, intent.opened_at)
@@ -36,6 +38,24 @@ def verdicts_of(record: Record) -> list[VerdictLine]:
                 if (intent.move, verdict.guard, verdict.reason) not in known
             ]
     return lines
+
+
+def _granted(intent: Intent) -> Iterator[VerdictLine]:
+    """What an intent was granted of each budget, as the ledger counted it when the intent was opened."""
+    begun = intent.begun_at or intent.opened_at
+    for claim in () if isinstance(intent.outcome, Refused) else intent.claims:
+        per = f" in {claim.window_seconds:g} s" if claim.window_seconds else ""
+        verdict = Verdict(
+            guard=claim.guard,
+            kind=claim.kind,
+            allowed=True,
+            reason=f"granted {claim.amount} of at most {claim.limit}{per} on {claim.key}",
+            limit=str(claim.limit),
+            current=str(claim.amount),
+            frees_at=begun + timedelta(seconds=claim.window_seconds) if claim.window_seconds else None,
+            on_hit=claim.on_hit,
+        )
+        yield VerdictLine(verdict, intent.move, intent.opened_at)
 
 
 def _told(event: StoredEvent) -> Iterator[VerdictLine]:

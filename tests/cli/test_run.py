@@ -143,6 +143,10 @@ def test_live_it_ends_the_forgotten_sessions_verifies_and_tells(home: Home, sick
     assert told["postmortem"]["classification"] == "idle_in_tx_backlog"
     events = home.run("incidents", "show", told["incident"], "--json").json
     assert events["person"]
+    verdicts = home.run("incidents", "explain", told["incident"], "--json").json["verdicts"]
+    cap = next(verdict for verdict in verdicts if verdict["guard"] == "kill_cap")
+    assert (cap["allowed"], cap["limit"], cap["current"]) == (True, "20", "4")
+    assert cap["frees_at"]
 
 
 @pytest.mark.real
