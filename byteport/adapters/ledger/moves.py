@@ -17,8 +17,7 @@ from byteport.stores import Due
 _CLAIM = """
 update byteport.incidents set
     lease_token = nextval('byteport.fencing') || '.' || replace(gen_random_uuid()::text, '-', ''),
-    lease_until = byteport.clock() + interval '40 seconds',
-    claimed_at = byteport.clock(),
+    (claimed_at, lease_until) = (select t.now, t.now + interval '40 seconds' from (select byteport.clock() as now) t),
     claims_in_vain = claims_in_vain + 1,
     nudges_read = nudges, signals_read = signals_seen, commands_read = commands,
     driver = %(driver)s,
@@ -27,7 +26,7 @@ where id = %(id)s and phase <> 'closed' and due_at <= byteport.clock()
   and (lease_until is null or lease_until <= byteport.clock())
   and page = any(%(pages)s)
   and (driver = %(driver)s or (%(driver)s = '' and driver_until < byteport.clock()))
-returning *, lease_until - interval '40 seconds' as now
+returning *, claimed_at as now
 """
 
 # Locks of open incidents are renewed on the way: while somebody sweeps, none of them lapses.
