@@ -39,6 +39,9 @@ def _built() -> wiring.Wired:
 
 
 def preload() -> None:
-    """Load, before the fork, every library and page that the children will use, and keep no connection of it."""
-    with _built():
-        pass
+    """Load, before the fork, every library and page that the children will use, and keep no connection of it.
+
+    Raises Permanent where a store may forget what it was told: nothing acts on such a one.
+    """
+    with _built() as prepared:
+        prepared.check_stores()

@@ -15,6 +15,9 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from byteport.errors import Transient
+from byteport.redaction import redact_text
+
 DATABASE = "shop"
 CLIENT, PROBER, ACTOR = "shop_web", "byteport_probe", "byteport_act"
 GRANTS = {CLIENT: (), PROBER: ("pg_monitor",), ACTOR: ("pg_monitor", "pg_signal_backend")}
@@ -61,11 +64,14 @@ def prepare(superuser_url: str, passwords: dict[str, str]) -> None:
 
 
 def read_gauge(superuser_url: str) -> Reading:
-    """Ask the patient over a connection of its own, in a slot reserved for superusers."""
-    with psycopg.connect(superuser_url, autocommit=True, connect_timeout=5) as connection:
-        row = connection.execute(COUNTS).fetchone()
+    """Ask the patient over a connection of its own, in a slot reserved for superusers. Raises Transient."""
+    try:
+        with psycopg.connect(superuser_url, autocommit=True, connect_timeout=5) as connection:
+            row = connection.execute(COUNTS).fetchone()
+    except psycopg.Error as problem:
+        raise Transient(f"the patient does not answer: {redact_text(str(problem))}") from problem
     if row is None:
-        raise psycopg.DataError("pg_stat_activity answered nothing")
+        raise Transient("the patient answered nothing")
     return Reading(*row)
 
 

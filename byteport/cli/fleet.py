@@ -21,11 +21,12 @@ def up(scene: Scene) -> int:
 @click.option("--dry-run", is_flag=True, help="Decide everything, end nothing.")
 @click.option("--keep", is_flag=True, help="Stay up afterwards, to look around in the console.")
 @with_json
-def demo(dry_run: bool, keep: bool, as_json: bool) -> int:
+@click.pass_obj
+def demo(scene: Scene, dry_run: bool, keep: bool, as_json: bool) -> int:
     """Play one incident for real, from the signal to the postmortem."""
     from byteport.embedded.demo import demo as play
 
-    return play(dry_run=dry_run, as_json=as_json, keep=keep)
+    return play(dry_run=dry_run, as_json=as_json, keep=keep, data_dir=scene.data_dir)
 
 
 @click.command()

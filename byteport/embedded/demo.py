@@ -53,10 +53,11 @@ class Demo:
 
     view: View
     folder: Path
+    stories: Path
     dry_run: bool
     stop: threading.Event
     began: float = field(default_factory=monotonic)
-    tend: Callable[[], None] = lambda: None
+    fleet: Fleet | None = None
 
     def play(self, undo: ExitStack) -> tuple[Result, Addresses]:
         """Everything up to the closed incident. Raises Interrupted, NotStarted and whatever a store raises."""
@@ -67,7 +68,7 @@ class Demo:
         self.view.say(f"   {patient.key}: {_told(patient)}")
         self.view.headline("BytePort: ledger, broker, workers, console, Flower")
         fleet, addresses = self._start_fleet(patient, undo)
-        self.tend = fleet.tend
+        self.fleet = fleet
         self._greet(addresses)
         world = undo.enter_context(wiring.build(Settings.load(environ=fleet.environment), role="intake"))
         if not self.dry_run:
@@ -111,13 +112,11 @@ class Demo:
         self.view.headline(
             f"Waiting: a session idle in transaction counts as stuck after {STUCK_AFTER:.0f} s, also here"
         )
-        text = (
-            f"the sessions age; watching begins when they will pass {STUCK_AFTER:.0f} s by the end of the poller's 60 s"
-        )
+        self.view.say("   (BytePort begins to watch when they will be older than that by the end of the poller's 60 s)")
         while (age := patient.reading().youngest) < AGE_AT_START:
             until = monotonic() + 5
             while monotonic() < until and age < AGE_AT_START:
-                self._wait(text, age, AGE_AT_START)
+                self._wait("the sessions age", age, AGE_AT_START)
                 age += LOOK_EVERY
 
     # -- the incident ------------------------------------------------------------------------------------------------
@@ -130,7 +129,7 @@ class Demo:
                 break
             before = now
             self._wait(f"{before:.0%} of the usable connections are in use", monotonic() - began, WATCH_SECONDS)
-        incident = self._follow(world, found)
+        incident = self._followed(world, found)
         after = patient.reading().utilization
         events = world.ledger.events(incident.id)
         self.view.say(f"   {patient.key}: {_told(patient)}")
@@ -142,10 +141,21 @@ class Demo:
         listed = _patiently(lambda: world.ledger.listing(limit=1))
         return listed[0].id if listed else None
 
+    def _followed(self, world: wiring.Wired, incident_id: str) -> Incident:
+        """The incident at its end; where the demo is ended before, as far as it came."""
+        try:
+            return self._follow(world, incident_id)
+        except Interrupted as why:
+            incident: Incident | None = _patiently(lambda: world.ledger.incident(incident_id))
+            if incident is None:
+                raise
+            self.view.say(f"   the demo ends before the incident does: {why}")
+            return incident
+
     def _follow(self, world: wiring.Wired, incident_id: str) -> Incident:
         """Tell every line of the journal as it is written, until the incident is closed or has gone to a person."""
         self.view.headline(f"Incident {incident_id}")
-        told = 0
+        told, word, longest = 0, "", 0.0
         while True:
             incident: Incident | None = _patiently(lambda: world.ledger.incident(incident_id))
             if incident is None:
@@ -158,8 +168,10 @@ class Demo:
                 self.view.event((event.at - incident.opened_at).total_seconds(), event)
             if incident.phase is Phase.CLOSED or incident.escalated_at is not None:
                 return incident
-            due = (incident.due_at - datetime.now(UTC)).total_seconds()
-            self._wait(f"{incident.word}", 0.0, max(0.0, due))
+            due = 0.0 if incident.pending else (incident.due_at - datetime.now(UTC)).total_seconds()
+            longest = max(longest if incident.word == word else 0.0, due)
+            word = incident.word
+            self._wait(word, longest - due, longest)
 
     def _new_events(self, world: wiring.Wired, incident_id: str, told: int) -> list[StoredEvent]:
         return _patiently(lambda: world.ledger.events(incident_id, told))
@@ -167,15 +179,22 @@ class Demo:
     def _kept_story(self, world: wiring.Wired, incident: Incident, result: Result) -> Result:
         """The postmortem outlives the demo."""
         if (story := world.ledger.postmortem(incident.id)) is not None:
-            folder = usual_data_dir() / "demo"
-            folder.mkdir(parents=True, exist_ok=True)
-            path = private(folder / f"postmortem-{incident.id}.md", story.markdown)
+            self.stories.mkdir(parents=True, exist_ok=True)
+            path = private(self.stories / f"postmortem-{incident.id}.md", story.markdown)
             self.view.say(f"   postmortem {path}")
         return result
 
+    def stay(self, addresses: Addresses) -> None:
+        """Leave everything up until Ctrl-C."""
+        self.view.say(f"everything stays up until Ctrl-C: {addresses.console} and {addresses.flower}")
+        while not self.stop.wait(0.5):
+            if self.fleet is not None:
+                self.fleet.tend()
+
     def _wait(self, text: str, done: float, total: float) -> None:
         """A short while. Raises Interrupted when somebody stops the demo or its eight minutes are over."""
-        self.tend()
+        if self.fleet is not None:
+            self.fleet.tend()
         self.view.wait(text, done, total)
         if self.stop.wait(LOOK_EVERY):
             raise Interrupted("stopped")
@@ -183,33 +202,29 @@ class Demo:
             raise Interrupted("not done within eight minutes")
 
 
-def demo(*, dry_run: bool = False, as_json: bool = False, keep: bool = False) -> int:
-    """Play it, put everything away, and return 0 when the incident was resolved (rehearsed in dry run), else 1."""
-    view = view_for(as_json=as_json)
-    result, wanted = None, "rehearsed" if dry_run else "resolved"
+def demo(*, dry_run: bool = False, as_json: bool = False, keep: bool = False, data_dir: Path | None = None) -> int:
+    """Play it, put everything away, and return 0 when the incident was resolved (rehearsed in dry run), else 1.
+
+    Only the postmortem stays, in `demo` of the data folder; with `keep` everything stays up until Ctrl-C.
+    """
+    view, result = view_for(as_json=as_json), nothing_happened(0.0)
     try:
         with told_to_stop() as stop, ExitStack() as undo:
-            performance = Demo(view, undo.enter_context(_folder(keep=keep)), dry_run, stop)
+            folder, stories = undo.enter_context(_folder()), (data_dir or usual_data_dir()) / "demo"
+            performance = Demo(view, folder, stories, dry_run, stop)
             try:
                 result, addresses = performance.play(undo)
             finally:
                 view.close()
             if keep:
-                _stay(view, stop, addresses, performance.tend)
+                performance.stay(addresses)
     except (Interrupted, BytePortError) as problem:
         view.say(f"the demo did not end as it should: {problem}")
-    result = result or nothing_happened(0.0)
     if as_json:
         print(result.model_dump_json(), flush=True)
     else:
         view.say(_verdict(result))
-    return 0 if result.outcome == wanted else 1
-
-
-def _stay(view: View, stop: threading.Event, addresses: Addresses, tend: Callable[[], None]) -> None:
-    view.say(f"everything stays up until Ctrl-C: {addresses.console} and {addresses.flower}")
-    while not stop.wait(0.5):
-        tend()
+    return 0 if result.outcome == ("rehearsed" if dry_run else "resolved") else 1
 
 
 def _verdict(result: Result) -> str:
@@ -237,12 +252,11 @@ def _patiently(ask: Callable[[], T]) -> T:
 
 
 @contextmanager
-def _folder(*, keep: bool) -> Iterator[Path]:
-    """A folder of this performance's own, which the server's lent account may enter; its logs stay with --keep."""
+def _folder() -> Iterator[Path]:
+    """A folder of this performance's own, which the server's lent account may enter; gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="byteport-demo-"))
     folder.chmod(0o711)
     try:
         yield folder
     finally:
-        if not keep:
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
