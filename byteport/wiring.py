@@ -10,6 +10,7 @@ import importlib
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -29,7 +30,8 @@ from byteport.engine.engine import Engine
 from byteport.engine.outbox import Channel, Outbox
 from byteport.engine.pages import Pages
 from byteport.engine.policy import Policy
-from byteport.errors import BadConfiguration
+from byteport.errors import BadConfiguration, Transient
+from byteport.model.signal import Mode
 from byteport.model.target import Target, TargetKind
 from byteport.ports import Readers, Writers
 from byteport.ports_database import Deploys, Rollouts
@@ -105,6 +107,17 @@ class Wired:
     def open(self) -> dict[str, Exception]:
         """Open the kept connections that this role has; the databases that could not be reached, and why."""
         return dict(self.patients.open())
+
+    def check_stores(self) -> None:
+        """Raises Permanent for stores that forget: Redis that may evict, a ledger that answers before the disk has it.
+
+        Only where something may act; a store that is out of reach denies by itself and is no reason not to start.
+        """
+        if self.policy.runbook_dry_run or self.policy.mode is Mode.DRY_RUN:
+            return
+        for check in (self.budgets.check, self.ledger.check_durable):
+            with suppress(Transient):
+                check()
 
     def register(self) -> None:
         """Tell the ledger where this process lives, so that BytePort never acts on itself. Renewed by heartbeats."""

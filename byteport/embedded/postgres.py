@@ -22,7 +22,7 @@ FAST_THEN_IMMEDIATE: tuple[tuple[Signals, float], ...] = ((SIGINT, 20.0), (SIGQU
 PORT_TRIES = 3
 FRUGAL = {"shared_buffers": "32MB", "max_connections": "100", "log_line_prefix": "%m [%p] %q%u@%d ", "timezone": "UTC"}
 SAFE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
-FLEETING = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+FLEETING = {"fsync": "off", "synchronous_commit": "on", "full_page_writes": "off"}
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from byteport.engine import locks
 from byteport.engine.deciding import hand_over
@@ -79,25 +80,25 @@ def _told(verdict: Verdict) -> Event:
 def _do(work: Work, step: Do) -> Change:
     if change := _needs_a_look(work, step):
         return change
-    outcome = work.gate.perform(work.errand(work.incident.cursor, step))
+    errand = work.errand(work.incident.cursor, step)
+    outcome = work.gate.perform(errand)
+    verdicts = {"move": step.move, "verdicts": [verdict.model_dump(mode="json") for verdict in errand.heard]}
     match outcome:
         case Done():
-            told = Event(
-                kind="outcome", text=f"{step.move}: {outcome.note or 'done'}", data=outcome.model_dump(mode="json")
-            )
+            told = _outcome(f"{step.move}: {outcome.note or 'done'}", outcome, verdicts)
             return _next(work, told)
         case Failed():
-            told = Event(
-                kind="outcome", text=f"{step.move} failed: {outcome.reason}", data=outcome.model_dump(mode="json")
-            )
+            told = _outcome(f"{step.move} failed: {outcome.reason}", outcome, verdicts)
             return work.escalate(f"{step.move} failed: {outcome.reason}", told)
         case Held():
-            told = Event(
-                kind="held", text=f"{step.move}: {outcome.reason}", data={"after_s": outcome.after.total_seconds()}
-            )
+            told = Event(kind="held", text=f"{step.move}: {outcome.reason}", data=verdicts)
             return work.wait(outcome.after, told, attempt=work.incident.attempt + 1)
         case Refused():
             return _refused(work, step, outcome)
+
+
+def _outcome(text: str, outcome: Done | Failed, verdicts: dict[str, Any]) -> Event:
+    return Event(kind="outcome", text=text, data={**outcome.model_dump(mode="json"), **verdicts})
 
 
 def _needs_a_look(work: Work, step: Do) -> Change | None:

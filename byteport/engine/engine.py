@@ -159,9 +159,8 @@ class Engine:
             incident = self.ledger.incident(orphan)
             if incident is None or incident.runbook not in self.pages.by_name:
                 continue
-            begun = bool(self.ledger.intents_of(orphan))
             why = f"no worker has page {incident.page} any more"
-            self.ledger.adopt(orphan, self.pages[incident.runbook].digest, diagnose_anew=not begun, reason=why)
+            self.ledger.adopt(orphan, self.pages[incident.runbook].digest, diagnose_anew=True, reason=why)
         self.ledger.forget_before(self.policy.retention)
 
 

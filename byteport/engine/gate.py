@@ -8,7 +8,7 @@ live claim; the effect; the outcome. Whatever is missing or unreachable denies.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from byteport.engine.facts import look_now
 from byteport.engine.policy import Policy
@@ -43,6 +43,7 @@ class Errand:
     step: Do
     evidence: Evidence
     direction: Direction = "do"
+    heard: list[Verdict] = field(default_factory=list, compare=False)  # what the guards said, for the journal
 
     @property
     def action(self) -> Action:
@@ -74,6 +75,7 @@ class Gate:
         action, verdicts = asked(intent.action if intent is not None else errand.action, guards, facts)
         if intent is not None and action != intent.action:
             verdicts = (*verdicts, _member_forbidden())
+        errand.heard[:] = verdicts
         if not all(verdicts):
             return self._refuse(intent, verdicts)
         try:

@@ -73,7 +73,7 @@ def test_a_lasting_server_syncs_every_commit_and_a_throwaway_does_not(folder, po
     )
     with EmbeddedPostgres(folder).start() as lasting:
         assert rows(lasting.url, asked) == [("on", "on", "on")]
-    assert rows(postgres_server.url, asked) == [("off", "off", "off")]
+    assert rows(postgres_server.url, asked) == [("off", "on", "off")]
 
 
 def test_a_server_that_was_killed_starts_again_with_its_data(folder):
