@@ -8,7 +8,8 @@ import pytest
 
 from byteport.grammar.evidence import Failure
 from byteport.model.target import Target, TargetKind
-from tests.grammar.oom_page import Deploy, Hpa, Node, OomEvidence, Pod, Runtime, Series
+from tests.grammar.oom_facts import Deploy, Hpa, Node, Pod, Runtime, Series
+from tests.grammar.oom_page import OomEvidence
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 POD = Target(kind=TargetKind.POD, key="shop/shop/web", within=("deployment/shop",))

@@ -13,7 +13,8 @@ from byteport.errors import NotKnown
 from byteport.grammar.runbook import CONFIDENCE_FLOOR
 from byteport.grammar.truth import all_of, any_of, not_, truth_of
 from tests.grammar.conftest import BIG_HEAP, LEAK, PRESSED_NODE, TRAFFIC, evidence
-from tests.grammar.oom_page import PAGE, OomEvidence, Pod, Series
+from tests.grammar.oom_facts import Pod, Series
+from tests.grammar.oom_page import PAGE, OomEvidence
 
 NEEDED = {
     "runtime_misconfig": {"runtime"},

@@ -17,19 +17,8 @@ from byteport.grammar.plan import Await, Do, EndIf, HandOver, Look, Pause, Plan,
 from byteport.grammar.runbook import Move, Otherwise, Rule
 from byteport.model.units import hours, minutes, seconds
 from tests.grammar.conftest import BIG_HEAP, LEAK, PRESSED_NODE, TRAFFIC, WITH_HPA, evidence
-from tests.grammar.oom_page import (
-    BUMP,
-    DRAIN,
-    PAGE,
-    Deploy,
-    Node,
-    OomEvidence,
-    Paper,
-    Pod,
-    SetMemoryLimit,
-    Uncordon,
-    raise_limit,
-)
+from tests.grammar.oom_facts import Deploy, Node, Pod
+from tests.grammar.oom_page import BUMP, DRAIN, PAGE, OomEvidence, Paper, SetMemoryLimit, Uncordon, raise_limit
 
 sizes = st.integers(min_value=1, max_value=2**40)
 
