@@ -22,7 +22,7 @@ def escalate(work: Work) -> Change:
     if work.wants_hands:
         return work.wait(timedelta(0), wants_hands=True)
     unsettled = _settle_intents(work)
-    if (change := undo.settle_next(work)) is not None:
+    if not unsettled and (change := undo.settle_next(work)) is not None:
         return change
     if incident.escalated_at is None or _is_worse(incident):
         severity = str(incident.signal.severity)
@@ -38,16 +38,29 @@ def escalate(work: Work) -> Change:
     return work.wait(_rest(work, unsettled)).with_(release_locks=not unsettled)
 
 
+def tell_plainly(work: Work, problem: str, *events: Event) -> Change:
+    """Something keeps the story from being told: people hear at once that there is one, and what the problem is."""
+    incident = work.incident
+    reason = f"{incident.reason}; {problem}" if incident.reason else problem
+    messages = telling.plainly(work, reason)
+    told = Event(kind="escalation", text=reason, data={"channels": [message.channel for message in messages]})
+    since = {"escalated_at": work.now, "severity_told": str(incident.signal.severity)}
+    return work.wait(minutes(1), *events, told, reason=reason, **since).with_(messages=messages)
+
+
 def _settle_intents(work: Work) -> bool:
-    """Whether a step's intent is still open after every one has been looked at; an undo's is settled by the undo."""
-    settled = [work.gate.close_out(intent, work.lease) for intent in work.intents if intent.direction == "do"]
+    """Whether a step's intent is still open after every one has been looked at; an undo's is settled by the undo, for
+    as long as that is owed."""
+    owed = {obligation.step for obligation in work.owed}
+    ours = [intent for intent in work.intents if intent.direction == "do" or intent.step not in owed]
+    settled = [work.gate.close_out(intent, work.lease) for intent in ours]  # every one is looked at
     return not all(settled)
 
 
 def _is_worse(incident: Incident) -> bool:
-    """A repeat with a higher severity is told again."""
-    told = Severity(incident.severity_told) if incident.severity_told else Severity.INFO
-    return incident.signal.severity.rank > told.rank
+    """A repeat with a higher severity is told again, and so is an undo that could not be carried out."""
+    told = incident.severity_told
+    return not told or incident.signal.severity.rank > Severity(told).rank
 
 
 def _ended(work: Work) -> tuple[str, str] | None:
@@ -100,7 +113,7 @@ def write_up(work: Work) -> Change:
 
 
 def _owes_a_person(work: Work) -> bool:
-    """An obligation ended escalated and nobody has been told."""
-    if work.incident.escalated_at is not None:
+    """An obligation ended escalated and nobody has been told of it."""
+    if work.incident.severity_told:
         return False
     return any(event.kind == "undo" and event.data.get("state") == "escalated" for event in work.events)

@@ -100,8 +100,8 @@ class Engine:
             return ending.commanded(work)
         if work.is_looking:
             return Change(incident=incident.model_copy(update={"due_at": incident.look_until}))
-        if incident.claimed_in_vain >= MOST_VAIN_CLAIMS and incident.phase not in (Phase.ESCALATE, Phase.WRITE_UP):
-            return work.escalate(f"claimed {incident.claimed_in_vain} times without a result")
+        if incident.claimed_in_vain >= MOST_VAIN_CLAIMS:
+            return _give_up(work, f"claimed {incident.claimed_in_vain} times without a result")
         try:
             return MOVES[incident.phase](work)
         except (Stale, Unavailable):
@@ -170,15 +170,20 @@ def _again(work: Work, problem: str) -> Change:
     tries = incident.hiccups + 1
     if tries >= MOST_TRIES and incident.phase not in (Phase.ESCALATE, Phase.WRITE_UP):
         return _give_up(work, f"{problem} ({tries} tries)")
-    delay = jittered(min(seconds(2) * 2**tries, timedelta(minutes=1)))
+    delay = jittered(min(seconds(2) * 2 ** min(tries, MOST_TRIES), timedelta(minutes=1)))
     told = Event(kind="hiccup", text=str(redact(problem))[:500])
     changed = incident.model_copy(update={"due_at": work.now + delay, "hiccups": tries})
     return Change(incident=changed, events=(told,))
 
 
 def _give_up(work: Work, problem: str) -> Change:
-    """To a person. Where telling itself is what fails, rest a minute and try again."""
-    told = str(redact(problem))[:1000]
-    if work.incident.phase in (Phase.ESCALATE, Phase.WRITE_UP):
-        return work.wait(timedelta(minutes=1), Event(kind="problem", text=told))
-    return work.escalate(told, Event(kind="problem", text=told))
+    """To a person; in plain words where the telling is what fails. Who was told already is left in peace: it is tried
+    again after a minute, and then ever less often."""
+    incident, told = work.incident, str(redact(problem))[:1000]
+    event = Event(kind="problem", text=told)
+    if incident.escalated_at is not None and incident.phase in (Phase.ESCALATE, Phase.WRITE_UP):
+        tries = min(incident.hiccups + 1, MOST_TRIES)
+        return work.wait(timedelta(minutes=1) * 2**tries, event, hiccups=tries)
+    if incident.phase is Phase.ESCALATE:
+        return ending.tell_plainly(work, told, event)
+    return work.escalate(told, event)

@@ -53,6 +53,8 @@ class Outbox:
             return False
         except Permanent as refusal:
             return self._fall_back(delivery, str(refusal))
+        except Exception as bug:  # noqa: BLE001 - a channel's bug must not hold up what others have to say
+            return self._fall_back(delivery, f"bug in channel {delivery.message.channel}: {bug!r}")
         return True
 
     def _fall_back(self, delivery: Delivery, why: str) -> bool:
@@ -64,7 +66,7 @@ class Outbox:
             return False
         try:
             self.ledger.delivered(delivery, fallback.find(delivery) or fallback.send(delivery))
-        except (Transient, Permanent) as problem:
+        except Exception as problem:  # noqa: BLE001 - the same holds here
             again = _back_off(delivery, problem) if delivery.tries < 2 * MOST_TRIES else None
             self.ledger.not_delivered(delivery, f"{told}; {self.fallback}: {redact(str(problem))}", again)
             return False

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from byteport.engine.telling import from_page
 from byteport.engine.work import Work
 from byteport.grammar.story import Performed
 from byteport.model.base import Json
@@ -39,8 +40,8 @@ def _record(work: Work, closed: Incident) -> Json:
         "times": _times(closed),
         "actions": [_action(step) for step in story.performed],
         "checks": [check.model_dump(mode="json") for check in closed.checks],
-        "facts": {**(page.escalate.bundle(story) if page.escalate.bundle else {})},
-        "recommendation": page.escalate.fix(story) if page.escalate.fix else "",
+        "facts": {**from_page(page.escalate.bundle, story, {}, lambda problem: {"problem": problem})},
+        "recommendation": from_page(page.escalate.fix, story, "", str),
         "timeline": [{"seq": e.seq, "at": e.at.isoformat(), "kind": e.kind, "text": e.text} for e in work.events],
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from byteport.engine.work import Work
@@ -31,7 +32,7 @@ def _messages(work: Work, kind: Kind, reason: str, *, full: bool) -> tuple[Messa
     page, incident, story = work.page, work.incident, work.story(reason=reason)
     if reason.startswith(STORM):
         return _of_the_storm(work, kind, reason)
-    fields = dict(page.escalate.summary(story)) if page.escalate.summary else {}
+    fields = dict(from_page(page.escalate.summary, story, {}, _as_problem))
     bundle = _bundle(work, story) if full else {}
     word = incident.word if kind == "resolution" else "escalated"
     return tuple(
@@ -50,6 +51,21 @@ def _messages(work: Work, kind: Kind, reason: str, *, full: bool) -> tuple[Messa
         )
         for channel in channels_of(work)
     )
+
+
+def plainly(work: Work, reason: str) -> tuple[Message, ...]:
+    """Without the story, where that is what cannot be told. Reads nothing but the incident."""
+    incident = work.incident
+    key = f"escalation|{incident.runbook}|{incident.signal.target.key}|{incident.id}"
+    return tuple(
+        Message(
+            kind="escalation", channel=channel, dedup_key=key, severity=str(incident.signal.severity),
+            dedup_seconds=work.page.escalate.once_per.total_seconds(), dry_run=incident.mode is Mode.DRY_RUN,
+            title=f"{incident.runbook}: {incident.signal.target.key} escalated", text=str(redact(reason)),
+            link=f"{work.policy.base_url.rstrip('/')}/incidents/{incident.id}",
+        )
+        for channel in channels_of(work)
+    )  # fmt: skip
 
 
 def _of_the_storm(work: Work, kind: Kind, reason: str) -> tuple[Message, ...]:
@@ -90,12 +106,26 @@ def _bundle(work: Work, story: Story) -> dict[str, Any]:
     """The contract's content, and what every escalation carries: reasons, plan, verdicts, timeline, commands."""
     page, incident = work.page, work.incident
     return {
-        **(page.escalate.bundle(story) if page.escalate.bundle else {}),
+        **from_page(page.escalate.bundle, story, {}, _as_problem),
         "signal": incident.signal.name,
         "target": str(incident.signal.target),
         "diagnosis": incident.diagnosis.model_dump(mode="json") if incident.diagnosis else None,
         "plan": incident.plan.model_dump(mode="json") if incident.plan else None,
         "verdicts": [event.data for event in work.events if event.kind in ("verdict", "rehearsal")],
         "timeline": [f"{event.at:%H:%M:%S} {event.kind}: {event.text}" for event in work.events],
-        "manual_commands": list(page.escalate.manual(story)) if page.escalate.manual else [],
+        "manual_commands": list(from_page(page.escalate.manual, story, (), lambda problem: (problem,))),
     }
+
+
+def from_page(tell: Callable[[Story], Any] | None, story: Story, nothing: Any, wrong: Callable[[str], Any]) -> Any:
+    """What the page adds; a bug there is told in its place, for it must not keep people from hearing the rest."""
+    if tell is None:
+        return nothing
+    try:
+        return tell(story)
+    except Exception as bug:  # noqa: BLE001 - whatever a page's own code raises
+        return wrong(f"the page could not tell: {bug!r}")
+
+
+def _as_problem(problem: str) -> dict[str, Any]:
+    return {"problem": problem}

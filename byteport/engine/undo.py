@@ -25,7 +25,9 @@ def settle_next(work: Work) -> Change | None:
         return work.look(fields, "may it be undone?", attempt=work.incident.attempt + 1)
     events = tuple(event for obligation in owed for event in _settle(work, obligation))
     undone = work.incident.undone or any(event.data.get("undone") for event in events)
-    return work.wait(seconds(0), *events, attempt=0, undo_checked_at=work.now, undone=undone)
+    lost = [f"undo of {event.text}" for event in events if event.data.get("state") == "escalated"]
+    changes = {"reason": "; ".join([work.incident.reason, *lost]), "severity_told": ""} if lost else {}
+    return work.wait(seconds(0), *events, attempt=0, undo_checked_at=work.now, undone=undone, **changes)
 
 
 def is_owed(work: Work) -> bool:
@@ -61,8 +63,10 @@ def _perform(work: Work, obligation: Obligation) -> list[Event]:
     outcome = work.gate.perform(work.errand(obligation.step, step, "undo"))
     match outcome:
         case Done():
-            return [_closed(work, obligation, "done", outcome.note or "undone")]
+            return [_closed(work, obligation, "done", outcome.note or "undone", ours=outcome.ours)]
         case Failed():
+            return [_closed(work, obligation, "escalated", outcome.reason)]
+        case Held() if work.now >= obligation.by + obligation.undo.action.patience:
             return [_closed(work, obligation, "escalated", outcome.reason)]
         case Held():
             return [Event(kind="held", text=f"undo of {obligation.move}: {outcome.reason}")]
@@ -72,10 +76,10 @@ def _perform(work: Work, obligation: Obligation) -> list[Event]:
             return [Event(kind="verdict", text=f"undo of {obligation.move} held: {outcome.blocking.reason}")]
 
 
-def _closed(work: Work, obligation: Obligation, state: str, why: str) -> Event:
+def _closed(work: Work, obligation: Obligation, state: str, why: str, *, ours: bool = False) -> Event:
     work.ledger.settle_obligation(obligation.id, state, why)
     return Event(
         kind="undo",
         text=f"{obligation.move}: {state}: {why}",
-        data={"obligation": obligation.id, "state": state, "undone": state == "done"},
+        data={"obligation": obligation.id, "state": state, "undone": ours},
     )

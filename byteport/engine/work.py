@@ -149,8 +149,8 @@ class Work:
         return Change(incident=incident, events=(*events, told))
 
     def escalate(self, reason: str, *events: Event, **changes: Any) -> Change:
-        """To a person, with the reason."""
-        return self.go(Phase.ESCALATE, *events, text=reason, reason=reason, **changes)
+        """To a person, with the reason; whatever end was near, it has not come."""
+        return self.go(Phase.ESCALATE, *events, text=reason, **{"reason": reason, "ending": "", **changes})
 
 
 def jittered(base: timedelta) -> timedelta:
