@@ -15,11 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
+from byteport.adapters.redis_client import client_of
 from byteport.errors import Permanent, Unavailable
 from byteport.grammar.verdict import Claim, Count, Grant
 from byteport.redaction import redact_text
@@ -41,7 +39,7 @@ class RedisBudgets:
     """
 
     def __init__(self, server: str | Redis, patience: timedelta = PATIENCE) -> None:
-        self._client = server if isinstance(server, Redis) else _client(server, patience)
+        self._client = server if isinstance(server, Redis) else client_of(server, patience)
         self._script = self._client.register_script(Path(__file__).with_suffix(".lua").read_text(encoding="utf-8"))
 
     def reserve(self, key: str, claims: Sequence[Claim]) -> Grant:
@@ -102,13 +100,6 @@ class RedisBudgets:
     def _ask(self, keys: Sequence[str], words: Sequence[str | int]) -> Any:
         with _unavailable():
             return self._script(keys=keys, args=words)
-
-
-def _client(url: str, patience: timedelta) -> Redis:
-    """One new try where a kept connection turns out to be dead; none after a time-out."""
-    wait = patience.total_seconds()
-    again = Retry(NoBackoff(), 1, supported_errors=(NoConnection,))
-    return Redis.from_url(url, socket_timeout=wait, socket_connect_timeout=wait, retry=again)
 
 
 @contextmanager

@@ -35,7 +35,7 @@ Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 SCHEMES = {
     "database_url": ("postgresql://", "postgres://"),
     "broker_url": ("redis://", "rediss://"),
-    "budgets_url": ("redis://", "rediss://"),
+    "budgets_url": ("redis://", "rediss://", "sentinel://"),
 }
 
 
@@ -68,7 +68,7 @@ class Settings(Section, BaseSettings):
     broker_url_file: Path | None = None
     """File that holds `broker_url`."""
     budgets_url: SecretStr | None = None
-    """Redis that counts budgets; `broker_url` where it is not given."""
+    """Redis that counts budgets; `broker_url` where it is not given. Behind Sentinels: sentinel://HOST:PORT,…/MASTER."""
     budgets_url_file: Path | None = None
     """File that holds `budgets_url`."""
     data_dir: Path = Field(default_factory=usual_data_dir)
