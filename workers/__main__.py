@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 
+from byteport import logs
 from workers.app import app
 from workers.roles import ROLES, Role
 
 
 def main(arguments: list[str]) -> int:
     """Run it until it is told to stop. Returns 2 for an unknown role."""
+    logs.configure()  # before anything can fail: a bare traceback may show what is secret
     name = arguments[0] if arguments else ""
     if name in ROLES:
         _work(ROLES[name], arguments[1:])

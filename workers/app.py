@@ -93,7 +93,7 @@ CONNECTION: dict[str, Any] = {
         "unacked_restore_throttle": 1,
         # Without these a publish waits for ever on a dead line, and a consumer on a half-open one.
         "socket_connect_timeout": 3,
-        "socket_timeout": 10,
+        "socket_timeout": 4,
         "socket_keepalive": True,
         "health_check_interval": 5,
         # Connecting, for whoever publishes: a few tries and then an error, not a hanging web request.

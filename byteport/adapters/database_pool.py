@@ -8,6 +8,7 @@ overran is thrown away, for nobody knows what it would answer next.
 from __future__ import annotations
 
 import os
+import select
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from byteport.errors import OutOfTime
 
 Row = dict[str, Any]
 T = TypeVar("T")
+
+UNASKED = 8  # messages that nobody asked for, in a row; who says more is not to be trusted with a question
 
 
 class _Timed(psycopg.Connection[DictRow]):
@@ -75,7 +78,7 @@ class KeptConnection:
     @property
     def is_open(self) -> bool:
         kept = self._connection
-        return kept is not None and not kept.closed and self._process == os.getpid()
+        return kept is not None and not kept.closed and self._process == os.getpid() and not _hung_up(kept)
 
     def rows(self, query: LiteralString, values: Mapping[str, Any] | None = None) -> list[Row]:
         """Ask once more where the kept connection turned out to be lost. For questions only."""
@@ -160,3 +163,18 @@ class KeptConnection:
 def _told(cursor: psycopg.Cursor[DictRow]) -> list[Row]:
     """Its rows; a command such as a pooler's RELOAD has none."""
     return cursor.fetchall() if cursor.description else []
+
+
+def _hung_up(connection: psycopg.Connection[DictRow]) -> bool:
+    """Whether the server has ended an idle connection. What else it said unasked (a changed setting) is taken in."""
+    idle = select.poll()
+    idle.register(connection.fileno(), select.POLLIN | select.POLLHUP)
+    for _ in range(UNASKED):
+        if not idle.poll(0):
+            return False
+        try:
+            connection.pgconn.consume_input()
+            connection.pgconn.is_busy()
+        except psycopg.Error:
+            return True
+    return True

@@ -100,3 +100,18 @@ def test_a_lost_ring_is_swept(fleet: Callable[..., Workshop]) -> None:
         client.flushall()
     shop.start("probe", "act", "decide", "beat")
     assert shop.until(incident_id, Phase.CLOSED, within=20).word == "rehearsed"
+
+
+def test_a_kept_connection_that_was_lost_is_opened_again_before_it_is_needed(
+    fleet: Callable[..., Workshop], sick: Sick
+) -> None:
+    fleet("probe", "act")
+    sick[0].restart()
+    counted = (
+        "SELECT usename AS name, count(*) AS n FROM pg_stat_activity WHERE usename IN ('looker', 'actor') GROUP BY 1"
+    )
+
+    def kept() -> dict[str, int]:
+        return {row["name"]: row["n"] for row in sick[0].run(counted)}
+
+    assert eventually(lambda: kept() == {"looker": 1, "actor": 2} and kept(), within=25, every=0.2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from queue import SimpleQueue
+
 from workers.overdue import Overdue
 from workers.roles import PROBE_LIMIT, SOFT_LIMIT
 
@@ -32,3 +34,13 @@ def test_an_end_without_a_beginning_is_harmless() -> None:
     overdue = Overdue()
     overdue.ends("never begun")
     assert overdue.hung() == []
+
+
+def test_the_process_of_a_hung_task_is_given_up() -> None:
+    now, given_up = {"at": 0.0}, SimpleQueue[str]()
+    overdue = Overdue(clock=lambda: now["at"], give_up=given_up.put)
+    overdue.begins("t1", "byteport.deliver")
+    overdue.watch()
+    now["at"] = 2 * SOFT_LIMIT + 1
+    assert given_up.get(timeout=10) == "byteport.deliver"
+    overdue.ends("t1")

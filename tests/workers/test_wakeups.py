@@ -15,6 +15,7 @@ from celery import Celery
 from byteport.embedded import free_port
 from byteport.records.incident import Phase
 from byteport.settings import Settings
+from tests.proxy import TcpProxy
 from tests.servers import OwnRedis
 from workers.app import celery_settings
 from workers.roles import QUEUE_OF, ROLES
@@ -121,3 +122,19 @@ def test_the_same_bell_rings_again_when_the_broker_is_back(own_redis: Callable[.
     server.restart()
     bell.ring("i3", Phase.OPEN)
     assert [body_of(m)[0] for m in messages(server.url, "decide")] == [["i3"]]
+
+
+def test_ringing_at_a_broker_that_has_stopped_answering_ends_soon(
+    own_redis: Callable[..., OwnRedis], tcp_proxy: Callable[[int], TcpProxy]
+) -> None:
+    server = own_redis(durable=False)
+    door = tcp_proxy(int(server.url.rpartition(":")[2].partition("/")[0]))
+    bell = bells(door.through(server.url))
+    bell.ring("i1", Phase.OPEN)
+    door.stall()
+    began = time.monotonic()
+    bell.ring("i2", Phase.OPEN)
+    assert time.monotonic() - began < 15
+    door.restore()
+    bell.ring("i3", Phase.OPEN)
+    assert ["i3"] in [body_of(m)[0] for m in messages(server.url, "decide")]

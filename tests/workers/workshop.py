@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 import yaml
+from psycopg import sql
 
 from byteport import wiring
 from byteport.adapters.ledger.migrations import migrate
@@ -124,6 +126,11 @@ def workshop(
 ) -> Iterator[Workshop]:
     """A workshop whose patient is configured as `shop`; `via` is its address where something stands in between."""
     migrate(ledger_url)
+    with psycopg.connect(
+        ledger_url, autocommit=True
+    ) as connection:  # the tests' server is a fleeting one; live needs more
+        name = sql.Identifier(connection.info.dbname)
+        connection.execute(sql.SQL("ALTER DATABASE {} SET synchronous_commit = on").format(name))
     probe, act = (
         patient.role("looker", member_of=("pg_monitor",)),
         patient.role("actor", member_of=("pg_monitor", "pg_signal_backend")),
