@@ -57,7 +57,7 @@ class NoDoorbell:
 
 
 @dataclass(frozen=True)
-class Looking:
+class Looking(plugins.WithOwnPorts):
     """`Readers` of this process."""
 
     patients: Patients
@@ -73,7 +73,7 @@ class Looking:
 
 
 @dataclass(frozen=True)
-class Acting:
+class Acting(plugins.WithOwnPorts):
     """`Writers` of this process."""
 
     patients: Patients
@@ -103,6 +103,7 @@ class Wired:
     policy: Policy
     engine: Engine
     patients: Patients
+    own: tuple[plugins.OwnPorts, ...] = ()
 
     def open(self) -> dict[str, Exception]:
         """Open the kept connections that this role has; the databases that could not be reached, and why."""
@@ -149,6 +150,8 @@ class Wired:
 
     def close(self) -> None:
         """Give back every connection."""
+        for own in self.own:
+            own.close()
         self.patients.close()
         self.ledger.close()
         self.budgets.close()
@@ -183,14 +186,14 @@ def build(
     ledger = PostgresLedger(settings.ledger_dsn, storm_threshold=policy.storm_threshold)
     budgets = RedisBudgets(settings.budgets_dsn)
     patients = Patients(_patients(settings, role), acting=role in ACTING)
-    source = deploys or NoDeploySource()
-    readers, writers = Looking(patients, source), Acting(patients, source)
+    source, own = deploys or NoDeploySource(), found.ports(looks=role in LOOKING, acts=role in ACTING)
+    readers, writers = Looking(own[0], patients, source), Acting(own[1], patients, source)
     bells = wakeups or (NoDoorbell() if role in ("drive", "intake") else _fleet_wakeups())
     outbox = Outbox(ledger, channels_of(settings), policy.fallback_channel)
     engine = Engine(
         ledger, budgets, readers, writers, pages, policy, bells, outbox, driver=driver, has_hands=role in ACTING
     )
-    return Wired(settings, role, ledger, budgets, readers, writers, pages, found.broken, policy, engine, patients)
+    return Wired(settings, role, ledger, budgets, readers, writers, pages, found.broken, policy, engine, patients, own)
 
 
 def _fleet_wakeups() -> Any:
