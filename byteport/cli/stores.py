@@ -15,6 +15,7 @@ from byteport.errors import BadConfiguration
 from byteport.settings import Settings
 
 STATE = "up.json"
+KEPT = "postgres"
 URLS = ("database_url", "broker_url", "budgets_url")
 
 
@@ -25,7 +26,7 @@ def found(settings: Settings, *, starts: bool = False) -> Iterator[Settings]:
         yield settings
     elif (urls := running(settings.data_dir)) is not None:
         yield with_stores(settings, urls)
-    elif starts:
+    elif starts or (settings.data_dir / KEPT).is_dir():  # what an earlier `run` or `up` kept there can be read
         with embedded(settings.data_dir) as urls:
             yield with_stores(settings, urls)
     else:
@@ -78,7 +79,7 @@ def embedded(data_dir: Path) -> Iterator[dict[str, str]]:
     data_dir.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(alone_in(data_dir))
-        postgres = EmbeddedPostgres(data_dir / "postgres").start()
+        postgres = EmbeddedPostgres(data_dir / KEPT).start()
         stack.callback(postgres.stop)
         redis = EmbeddedRedis(data_dir / "redis").start()
         stack.callback(redis.stop)

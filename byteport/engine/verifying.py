@@ -31,7 +31,7 @@ def verify(work: Work) -> Change:
         return work.wait(timedelta(0), *told, checks=results, attempt=incident.attempt + 1)
     failing = "; ".join(f"{r.name} ({r.because})" for r in results if r.measured and not r.passed)
     reason = f"verification failed: {failing or 'nothing was measured'}"
-    return work.escalate(reason, *told, checks=results, release_locks=True)
+    return work.escalate(reason, *told, checks=results)
 
 
 def _next_look(checks: tuple[Check, ...], began: datetime, now: datetime, attempt: int) -> datetime | None:
@@ -46,9 +46,10 @@ def _next_look(checks: tuple[Check, ...], began: datetime, now: datetime, attemp
 def _looked_at(work: Work, check: Check) -> CheckResult:
     truth = truth_of(check.passes, work.evidence)
     measured = not (truth.value is None and not truth.missing)  # None without a gap: its source is not configured
+    because = truth.because if measured else "its source is not configured"
     before = next((r for r in work.incident.checks if r.name == check.name), None)
     since = (before.since if before is not None and before.since else work.now) if truth.value else None
-    return CheckResult(name=check.name, passed=truth.value, measured=measured, because=truth.because, since=since)
+    return CheckResult(name=check.name, passed=truth.value, measured=measured, because=because, since=since)
 
 
 def _all_well(checks: tuple[Check, ...], results: tuple[CheckResult, ...], now: datetime) -> bool:

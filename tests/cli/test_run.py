@@ -159,3 +159,18 @@ def test_without_any_store_it_brings_its_own_and_keeps_their_data(bare: Home, ca
         assert all(is_alive(one) for one in sessions)
     assert (first.code, second.code) == (3, 3), first.err + second.err
     assert second.json["incident"] == first.json["incident"], "the second run found the first one's incident"
+
+
+def test_what_a_run_kept_in_its_folder_is_read_without_any_store_running(bare: Home, calm: Patient) -> None:
+    url = calm.role("watcher", member_of=("pg_monitor",))
+    ended = bare.run("run", SLUG, "--db", url, "--json")
+    assert ended.code == 3, ended.err
+    (line,) = bare.run("incidents", "list", "--json").json
+    assert line["id"] == ended.json["incident"]
+    assert "unknown" in bare.run("incidents", "explain", line["id"]).out
+
+
+def test_a_folder_that_keeps_nothing_is_said_so(bare: Home) -> None:
+    ended = bare.run("incidents", "list")
+    assert ended.code == 2
+    assert "BYTEPORT_DATABASE_URL" in ended.err
