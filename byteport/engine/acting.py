@@ -20,6 +20,7 @@ from byteport.records.outcome import Done, Failed, Held, Refused
 FRESH = seconds(30)
 LOCKS_WAIT = minutes(5)
 GUARD_WAIT = minutes(5)
+MOST_RELOOKS = 3
 
 
 def act(work: Work) -> Change:
@@ -92,7 +93,10 @@ def _do(work: Work, step: Do) -> Change:
             return work.escalate(f"{step.move} failed: {outcome.reason}", told)
         case Held():
             told = Event(kind="held", text=f"{step.move}: {outcome.reason}", data=verdicts)
-            return work.wait(outcome.after, told, attempt=work.incident.attempt + 1)
+            since = work.incident.waiting_since or work.now
+            if work.now - since >= GUARD_WAIT + step.action.patience:
+                return work.escalate(f"{step.move}: {outcome.reason}", told)
+            return work.wait(outcome.after, told, attempt=work.incident.attempt + 1, waiting_since=since)
         case Refused():
             return _refused(work, step, outcome)
 
@@ -108,14 +112,15 @@ def _needs_a_look(work: Work, step: Do) -> Change | None:
     if not work.has_written and diagnosis is not None:
         fields |= set(diagnosis.reads)
     old = [name for name in fields if work.evidence.age_of(name) > FRESH or name not in work.evidence.taken_at]
-    if old and work.incident.attempt < 3:
-        why = "looking again before acting"
-        return work.look(tuple(sorted(fields)), why, attempt=work.incident.attempt + 1)
+    if old and work.incident.relooks >= MOST_RELOOKS:
+        return work.escalate(f"{', '.join(sorted(old))} cannot be looked at again, and is too old to act on")
+    if old:
+        return work.look(tuple(sorted(fields)), "looking again before acting", relooks=work.incident.relooks + 1)
     if work.has_written or diagnosis is None or not diagnosis.conclusive:
         return None
-    rule = next(rule for rule in work.page.rules if rule.name == diagnosis.name)
-    truth = truth_of(rule.when, work.evidence)
-    if truth.value:
+    rule = next((rule for rule in work.page.rules if rule.name == diagnosis.name), None)
+    truth = truth_of(rule.when, work.evidence) if rule is not None else None
+    if truth is None or truth.value:  # a catch-all has no condition of its own
         return None
     if truth.value is None:
         return work.escalate(f"{diagnosis.name} cannot be told any more: {truth.because}")

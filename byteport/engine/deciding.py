@@ -66,7 +66,7 @@ def plan(work: Work) -> Change:
             return work.escalate(f"not acted: {why}", told, plan=made, blocked_by_guard=True)
         return work.go(Phase.WRITE_UP, told, text=why, plan=made, ending="suppressed", reason=why)
     if incident.mode is Mode.APPROVE:
-        wait = {"due_at": work.now + APPROVAL_DEADLINE, "plan": made}
+        wait = {"due_at": work.now + APPROVAL_DEADLINE, "plan": made, "command": ""}  # nobody has seen this one yet
         return work.go(Phase.PLAN, told, text="waiting for approval", **wait)
     return work.go(Phase.ACT, told, text=_in_words(made), plan=made)
 

@@ -22,6 +22,7 @@ def escalate(work: Work) -> Change:
     if work.wants_hands:
         return work.wait(timedelta(0), wants_hands=True)
     unsettled = _settle_intents(work)
+    keep = unsettled or undo.is_under_way(work)
     if not unsettled and (change := undo.settle_next(work)) is not None:
         return change
     if incident.escalated_at is None or _is_worse(incident):
@@ -32,10 +33,10 @@ def escalate(work: Work) -> Change:
         )
         since = incident.escalated_at or work.now
         rest = work.wait(_rest(work, unsettled), told, escalated_at=since, severity_told=severity)
-        return rest.with_(messages=messages, release_locks=not unsettled)
+        return rest.with_(messages=messages, release_locks=not keep)
     if (ending := _ended(work)) and not unsettled:
         return work.go(Phase.WRITE_UP, text=ending[1], ending=ending[0])
-    return work.wait(_rest(work, unsettled)).with_(release_locks=not unsettled)
+    return work.wait(_rest(work, unsettled)).with_(release_locks=not keep)
 
 
 def tell_plainly(work: Work, problem: str, *events: Event) -> Change:
@@ -104,7 +105,7 @@ def write_up(work: Work) -> Change:
     if (change := undo.settle_next(work)) is not None:
         return change
     if undo.is_owed(work):
-        return work.wait(seconds(30))
+        return work.wait(seconds(30)).with_(release_locks=not undo.is_under_way(work))
     if _owes_a_person(work):
         return work.escalate("an undo could not be carried out: " + incident.reason)
     closed = work.go(Phase.CLOSED, text=incident.ending or "closed", closed_at=work.now)

@@ -116,7 +116,8 @@ class Engine:
             return _give_up(work, f"bug in {incident.runbook}: {bug!r}")
 
     def _with_child(self, change: Change, incident: Incident, lease: Lease) -> Change:
-        """A child has the mode that its own page has now; a page that is not enabled here takes nothing over."""
+        """A child has the mode that its own page has now, and never a looser one than its parent; a page that is not
+        enabled here takes nothing over."""
         if change.child is None:
             return change
         page = self.pages.by_name.get(change.child_runbook)
@@ -125,7 +126,7 @@ class Engine:
             return work.escalate(f"{change.child_runbook} should take over, but is not enabled here", *change.events)
         promotions = {row.runbook: row for row in self.ledger.promotions()}
         mode = self.policy.mode_of(page.name, promotions.get(page.name))
-        return change.with_(child_page=page.digest, child_mode=mode)
+        return change.with_(child_page=page.digest, child_mode=self.policy.stricter(incident.mode, mode))
 
     def _work(self, incident: Incident, lease: Lease) -> Work:
         gate = Gate(self.ledger, self.budgets, self.readers, self.writers, self.policy)

@@ -8,6 +8,7 @@ live claim; the effect; the outcome. Whatever is missing or unreachable denies.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from byteport.engine.facts import look_now
@@ -30,6 +31,7 @@ from byteport.records.outcome import Done, Failed, Held, Outcome, Refused
 from byteport.stores import Budgets, Ledger
 
 LOOK_AGAIN = seconds(5)
+OUTDATED = "budgets_epoch"  # the guard that the ledger names where a grant's epoch has passed
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Gate:
                 intent = opened
             return self._carry_out(intent, errand)
         except Refusal as refusal:  # paused, or overspent by the ledger's count
-            if isinstance(refusal, Overspent):
+            if isinstance(refusal, Overspent) and not self._was_rebuilt_since(refusal.verdict):
                 self._rebuild()
             return self._refuse(intent, (*verdicts, refusal.verdict))
 
@@ -100,31 +102,34 @@ class Gate:
     def _open(self, errand: Errand, action: Action, guards: Sequence[Guard], facts: Facts) -> Intent | Refused | Held:
         claims = tuple(claim for guard in guards for claim in guard.claims(action, facts))
         try:
-            grant = self._granted(lambda: self.budgets.reserve(errand.key, claims))
             before: Json = action.look_before(self.readers)
-        except Unavailable as gone:
-            return Refused(verdicts=(_store_gone(gone),))
         except Transient as hiccup:
-            self.budgets.give_back(errand.key)
-            return Held(after=LOOK_AGAIN, reason=f"cannot look before acting: {hiccup}")
+            return _cannot_look(hiccup)
+        try:
+            grant = self._granted(lambda: self.budgets.reserve(errand.key, claims))
+        except Unavailable as gone:
+            if errand.direction == "do":
+                return Refused(verdicts=(_store_gone(gone),))
+            grant = Grant(key=errand.key, granted=True, amount=action.amount)  # the ledger counts it alone
         if not grant.granted:
             return Refused(verdicts=(grant.refusal,))
-        action = _as_narrow(action, claims, grant)
-        return self.ledger.open_intent(
-            NewIntent(
-                key=errand.key,
-                incident=errand.incident.id,
-                step=errand.number,
-                direction=errand.direction,
-                move=errand.step.move,
-                action=action,
-                claims=_as_granted(claims, grant),
-                grant=grant,
-                pre_state=before,
-                undo=errand.step.undo if errand.direction == "do" else None,
-            ),
-            errand.lease,
+        new = NewIntent(
+            key=errand.key,
+            incident=errand.incident.id,
+            step=errand.number,
+            direction=errand.direction,
+            move=errand.step.move,
+            action=_as_narrow(action, claims, grant),
+            claims=_as_granted(claims, grant),
+            grant=grant,
+            pre_state=before,
+            undo=errand.step.undo if errand.direction == "do" else None,
         )
+        try:
+            return self.ledger.open_intent(new, errand.lease)
+        except (Overspent, Permanent):
+            self._give_back(errand.key)
+            raise
 
     def _granted(self, ask: Callable[[], Grant]) -> Grant:
         """Ask the budgets; an empty store is first rebuilt from the ledger, which delays and never overspends."""
@@ -134,6 +139,15 @@ class Gate:
             grant = ask()
         return grant
 
+    def _was_rebuilt_since(self, refused: Verdict) -> bool:
+        """The grant was of an older epoch, and another process has brought the store up to the ledger's since."""
+        return refused.guard == OUTDATED and refused.limit == str(self.budgets.epoch())
+
+    def _give_back(self, key: str) -> None:
+        """A store that cannot be asked keeps counting what was not spent: that delays, and never overspends."""
+        with suppress(Unavailable):
+            self.budgets.give_back(key)
+
     def _rebuild(self) -> None:
         with self.ledger.begin_rebuild() as (epoch, spends):
             self.budgets.rebuild(epoch, spends)
@@ -141,8 +155,13 @@ class Gate:
     def _carry_out(self, intent: Intent, errand: Errand) -> Outcome:
         """Ask for the effect until it shows. A slow action and a crashed one look the same."""
         action = intent.action  # as narrowed and journalled, never as planned
-        if not intent.attempts and self._holds(intent):
-            return self._settle(intent, Done(ours=False, note="it was so before"), refund=True)
+        if not intent.attempts:  # unknown is not "not so": what was there before would be undone as ours
+            try:
+                was_so = action.holds(self.readers, intent)
+            except Transient as hiccup:
+                return _cannot_look(hiccup)
+            if was_so:
+                return self._settle(intent, Done(ours=False, note="it was so before"), refund=True)
         if intent.attempts and (intent.answered or not action.idempotent or self._overdue(intent, errand)):
             return self._wait_or_give_up(intent, errand)
         intent = self.ledger.begin_attempt(intent, errand.lease, action.timeout, errand.incident.runbook)
@@ -177,13 +196,14 @@ class Gate:
     def _settle(self, intent: Intent, outcome: Done | Failed | Refused, *, refund: bool = False) -> Outcome:
         settled = self.ledger.settle(intent, outcome, refund=refund)
         if refund:
-            self.budgets.give_back(intent.key)
+            self._give_back(intent.key)
         return settled.outcome or outcome
 
     def _refuse(self, intent: Intent | None, verdicts: Sequence[Verdict]) -> Outcome:
-        """Nothing more is written. After an attempt the intent is stopped, so that its undo rules run."""
+        """Nothing more is written. After an attempt the intent is stopped, so that its undo rules run; what may only
+        wait, as an undo may, keeps its intent."""
         refused = Refused(verdicts=tuple(verdicts))
-        if intent is None:
+        if intent is None or intent.direction == "undo" or (not intent.attempts and refused.blocking.on_hit == "wait"):
             return refused
         if intent.attempts:
             stopped = f"stopped: {refused.blocking.guard}: {refused.blocking.reason}"
@@ -278,6 +298,10 @@ def _as_narrow(action: Action, claims: Sequence[Claim], grant: Grant) -> Action:
 def _as_granted(claims: Sequence[Claim], grant: Grant) -> tuple[Claim, ...]:
     """The claims with the amount that was really granted, as the ledger counts them."""
     return tuple(c.with_(amount=min(c.amount, grant.amount)) if c.up_to and grant.amount else c for c in claims)
+
+
+def _cannot_look(hiccup: Transient) -> Held:
+    return Held(after=LOOK_AGAIN, reason=f"cannot look before acting: {hiccup}")
 
 
 def _store_gone(gone: Unavailable) -> Verdict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from byteport.engine.policy import Policy
+from byteport.grammar.action import Action
 from byteport.grammar.guards import Lock
 from byteport.grammar.plan import Plan
 from byteport.grammar.runbook import Runbook
@@ -26,6 +27,14 @@ def wanted(page: Runbook, target: Target, plan: Plan, policy: Policy, known_targ
     locks += [LockWanted(key=key, exclusive=False) for key in sorted(shared - exclusive)]
     locks += [LockWanted(key=key, guard=name) for key, name in sorted(named.items()) if key not in exclusive]
     return (*locks, *capacities(target, policy, known_targets))
+
+
+def of_undo(target: Target, undo: Action) -> tuple[LockWanted, ...]:
+    """What an undo that is performed after its run's locks have ended takes again. No capacity: it is never put off
+    by how many others are at work."""
+    exclusive = sorted({str(target), undo.subject})
+    shared = sorted({*target.within, *undo.within} - set(exclusive))
+    return (*(LockWanted(key=key) for key in exclusive), *(LockWanted(key=key, exclusive=False) for key in shared))
 
 
 def capacities(target: Target, policy: Policy, known_targets: int) -> tuple[LockWanted, ...]:

@@ -47,10 +47,14 @@ class Policy:
     configuration: str = ""
     retention: timedelta = timedelta(days=90)
 
+    def stricter(self, one: Mode, other: Mode) -> Mode:
+        """The mode of the two that allows less."""
+        return min((one, other), key=_STRICTNESS.index)
+
     def mode_of(self, runbook: str, promotion: Promotion | None) -> Mode:
         """What signals may do with this page: a person's promotion, held back by every explicit switch."""
         promoted = promotion.mode if promotion is not None else Mode.DRY_RUN
-        return min((promoted, self.ceiling_of(runbook)), key=_STRICTNESS.index)
+        return self.stricter(promoted, self.ceiling_of(runbook))
 
     def ceiling_of(self, runbook: str) -> Mode:
         """The loosest mode that no explicit switch forbids."""

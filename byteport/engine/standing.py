@@ -66,6 +66,17 @@ class NotOurselves(Guard):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OneHand(Guard):
+    """The incident still holds its target and the subject; a lock that nobody renewed for too long may be another's."""
+
+    kind: ClassVar[str] = "lock"
+
+    def check(self, action: Action, facts: Facts) -> Verdict:
+        lost = [key for key in (str(facts.evidence.target), action.subject) if key not in facts.held]
+        return self.deny(f"the lock on {', '.join(lost)} is not held any more") if lost else self.allow()
+
+
+@dataclass(frozen=True, kw_only=True)
 class NoGitopsOwner(Guard):
     """No GitOps controller syncs the workload by itself."""
 
@@ -136,6 +147,7 @@ def standing_guards(policy: Policy) -> tuple[Guard, ...]:
         NotSilenced(name="silence"),
         NoVeto(name="human_veto"),
         NotOurselves(name="self_targets"),
+        OneHand(name="target_lock"),
         NoGitopsOwner(name="gitops_owner"),
         CalmGuard(name="storm_breaker"),
         OneConfiguration(name="one_configuration"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from byteport.engine import locks
 from byteport.engine.work import Work
 from byteport.grammar.plan import Do
 from byteport.model.units import seconds
@@ -34,6 +35,11 @@ def is_owed(work: Work) -> bool:
     return bool(work.owed)
 
 
+def is_under_way(work: Work) -> bool:
+    """One has been opened and has not ended: its locks are kept."""
+    return any(intent.direction == "undo" and intent.outcome is None for intent in work.intents)
+
+
 def _is_time(work: Work, owed: list[Obligation]) -> bool:
     checked = work.incident.undo_checked_at
     due = checked is None or work.now - checked >= LOOK_EVERY
@@ -59,6 +65,9 @@ def _settle(work: Work, obligation: Obligation) -> list[Event]:
 
 
 def _perform(work: Work, obligation: Obligation) -> list[Event]:
+    taken = locks.of_undo(work.incident.signal.target, obligation.undo.action)
+    if (conflict := work.ledger.take_locks(work.lease, taken)) is not None:
+        return _held(work, obligation, f"{conflict.key} is held by {', '.join(conflict.holders[:5])}")
     step = Do(move=obligation.move, action=obligation.undo.action)
     outcome = work.gate.perform(work.errand(obligation.step, step, "undo"))
     match outcome:
@@ -70,10 +79,15 @@ def _perform(work: Work, obligation: Obligation) -> list[Event]:
             return [_closed(work, obligation, "escalated", outcome.reason)]
         case Held():
             return [Event(kind="held", text=f"undo of {obligation.move}: {outcome.reason}")]
-        case Refused() if work.now >= obligation.by:
-            return [_closed(work, obligation, "escalated", outcome.blocking.reason)]
         case Refused():
-            return [Event(kind="verdict", text=f"undo of {obligation.move} held: {outcome.blocking.reason}")]
+            return _held(work, obligation, outcome.blocking.reason)
+
+
+def _held(work: Work, obligation: Obligation, why: str) -> list[Event]:
+    """Something stands in its way: it waits for that until its deadline, and then for a person."""
+    if work.now >= obligation.by:
+        return [_closed(work, obligation, "escalated", why)]
+    return [Event(kind="verdict", text=f"undo of {obligation.move} held: {why}")]
 
 
 def _closed(work: Work, obligation: Obligation, state: str, why: str, *, ours: bool = False) -> Event:

@@ -75,8 +75,8 @@ class Work:
 
     @property
     def has_written(self) -> bool:
-        """Whether any attempt of this incident has begun."""
-        return self.incident.acted_at is not None or any(intent.attempts for intent in self.intents)
+        """Whether any attempt of this incident had begun when it was read; the ledger dates the first one."""
+        return self.incident.acted_at is not None
 
     @property
     def has_done(self) -> bool:
@@ -138,7 +138,14 @@ class Work:
     def wait(self, delay: timedelta, *events: Event, **changes: Any) -> Change:
         """The same phase again, `delay` from now."""
         incident = self.incident.model_copy(
-            update={"due_at": self.now + delay, "pending": 0, "hiccups": 0, "wants_hands": False, **changes}
+            update={
+                "due_at": self.now + delay,
+                "pending": 0,
+                "hiccups": 0,
+                "relooks": 0,
+                "wants_hands": False,
+                **changes,
+            }
         )
         return Change(incident=incident, events=events)
 

@@ -57,8 +57,9 @@ class CheckResult(Value):
 class Incident(Value):
     """`due_at` is every wait, retry and back-off; `cursor` the next step of the frozen plan, `attempt` tries of it.
 
-    `look_until` is the open round's deadline; `escalated_at` says that people were told; `ending` how it closed;
-    `driver` names the one process that may move it (empty: the fleet).
+    `look_until` is the open round's deadline; `relooks` counts looks before a step that left its evidence too old;
+    `escalated_at` says that people were told; `ending` how it closed; `driver` names the one process that may move it
+    (empty: the fleet).
     """
 
     id: str
@@ -75,6 +76,7 @@ class Incident(Value):
     plan: Plan | None = None
     cursor: int = 0
     attempt: int = 0
+    relooks: int = 0
     version: int = 0
     reason: str = ""
     ending: Ending = ""

@@ -161,6 +161,8 @@ def _command(cursor: Cursor, incident_id: str, word: str, who: str, why: str) ->
     row = lock_incident(cursor, incident_id)
     if row["phase"] == "closed":
         raise BadInput("incident", f"an open incident; {incident_id} has ended")
+    if word == "approve" and not (row["phase"] == Phase.PLAN and row["mode"] == Mode.APPROVE and row["state"]["plan"]):
+        raise BadInput("command", f"approve only while a plan waits for approval; {incident_id} has none that does")
     cursor.execute(
         """
         update byteport.incidents set

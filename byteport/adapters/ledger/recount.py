@@ -76,12 +76,14 @@ class Recount(Stored):
 def refuse_overspending(cursor: Cursor, intent: str, claims: Sequence[Claim], grant: Grant, now: datetime) -> None:
     """Raises Overspent on an outdated epoch, and for the first claim whose window has no room for its amount.
 
-    Call it under the claims' advisory locks. What only counts is never refused.
+    Call it under the claims' advisory locks. What only counts is never refused, whatever granted it.
     """
+    asking = [claim for claim in claims if not claim.counts_only]
+    if claims and not asking:
+        return
     epoch = _epoch(cursor)
     if epoch < 1 or grant.epoch != epoch:
         raise Overspent(_outdated(grant.epoch, epoch))
-    asking = [claim for claim in claims if not claim.counts_only]
     cursor.execute(
         _RECOUNT,
         {
