@@ -194,6 +194,10 @@ class Ledger(Protocol):
         """All or none, held by the incident until released or 15 min without a renewal; None when granted."""
         ...
 
+    def alone(self, errand: str) -> AbstractContextManager[bool]:
+        """Whether no other process does this errand now; it stays so while the context lasts. Never waits."""
+        ...
+
     def begin_rebuild(self) -> AbstractContextManager[tuple[int, list[Spend]]]:
         """A new epoch and every spend that still counts, for `Budgets.rebuild`; held under an advisory lock while the
         context lasts, so that no intent opens meanwhile."""

@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as NoConnection
+from redis.exceptions import NoPermissionError, RedisError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -59,3 +60,24 @@ def sentinels_of(parts: SplitResult) -> Iterator[tuple[str, int]]:
 
 def _once_more(times: int) -> Retry:
     return Retry(NoBackoff(), times, supported_errors=(NoConnection,))
+
+
+class Door:
+    """Whether a Redis takes work: it answers, and would write."""
+
+    def __init__(self, url: str, patience: timedelta = timedelta(seconds=2)) -> None:
+        self._client = client_of(url, patience)
+
+    def answers(self) -> bool:
+        """A write that changes nothing is asked for, so that a full server or a replica counts as gone too."""
+        try:
+            self._client.lpushx("byteport:nobody", "")
+        except NoPermissionError:
+            return True  # it answers; which keys we may write is not the question
+        except (RedisError, OSError):
+            return False
+        return True
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()

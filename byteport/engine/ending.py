@@ -20,7 +20,7 @@ def escalate(work: Work) -> Change:
     """Settle intents, undo what may be undone, tell people; then rest until it is clear, closed, or seven days old."""
     incident = work.incident
     if work.wants_hands:
-        return work.wait(timedelta(0), wants_hands=True)
+        return _told_meanwhile(work) or work.wait(timedelta(0), wants_hands=True)
     unsettled = _settle_intents(work)
     keep = unsettled or undo.is_under_way(work)
     if not unsettled and (change := undo.settle_next(work)) is not None:
@@ -37,6 +37,15 @@ def escalate(work: Work) -> Change:
     if (ending := _ended(work)) and not unsettled:
         return work.go(Phase.WRITE_UP, text=ending[1], ending=ending[0])
     return work.wait(_rest(work, unsettled)).with_(release_locks=not keep)
+
+
+def _told_meanwhile(work: Work) -> Change | None:
+    """No acting worker can be woken: people hear at once what is known, and the whole story when it is settled."""
+    if not work.stands_in or work.incident.escalated_at is not None:
+        return None
+    change = tell_plainly(work, "what was begun is not settled yet, no worker can be woken")
+    again = {"reason": work.incident.reason, "severity_told": "", "wants_hands": True}
+    return change.with_(incident=change.incident.model_copy(update=again))
 
 
 def tell_plainly(work: Work, problem: str, *events: Event) -> Change:

@@ -43,7 +43,8 @@ MOST_VAIN_CLAIMS = 5
 class Engine:
     """`driver` is empty for the fleet; a process that drives one incident of its own has a name.
 
-    `has_hands`: this process may reach targets, to act and to see whether an act has happened.
+    `has_hands`: this process may reach targets, to act and to see whether an act has happened. `stands_in`: nobody who
+    has hands can be woken now, so people are told before everything is settled.
     """
 
     ledger: Ledger
@@ -56,6 +57,7 @@ class Engine:
     outbox: Outbox
     driver: str = ""
     has_hands: bool = True
+    stands_in: bool = False
 
     # -- in ----------------------------------------------------------------------------------------------------------
     def take(self, signal: Signal, by_hand: ByHand | None = None) -> Admission | None:
@@ -130,7 +132,8 @@ class Engine:
 
     def _work(self, incident: Incident, lease: Lease) -> Work:
         gate = Gate(self.ledger, self.budgets, self.readers, self.writers, self.policy)
-        return Work(incident, lease, self.pages[incident.runbook], self.ledger, gate, self.policy, self.has_hands)
+        page = self.pages[incident.runbook]
+        return Work(incident, lease, page, self.ledger, gate, self.policy, self.has_hands, self.stands_in)
 
     def run(
         self,

@@ -41,6 +41,7 @@ class Work:
     gate: Gate
     policy: Policy
     has_hands: bool = True
+    stands_in: bool = False
 
     @property
     def now(self) -> datetime:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from byteport.adapters.ledger.base import Stored, advise, lock_as_holder, now_of
@@ -30,6 +31,15 @@ class Locks(Stored):
             """
         )
         return [HeldLock.model_validate(row) for row in found]
+
+    @contextmanager
+    def alone(self, errand: str) -> Iterator[bool]:
+        """An advisory lock, never waited for; it ends with the block, with the process, or after five minutes."""
+        with self.database.transaction() as cursor:
+            cursor.execute("set local idle_in_transaction_session_timeout = '5min'")
+            cursor.execute("select pg_try_advisory_xact_lock(hashtextextended(%s, 1)) as ours", [f"byteport.{errand}"])
+            row = cursor.fetchone()
+            yield bool(row and row["ours"])
 
 
 def _take(cursor: Cursor, lease: Lease, wanted: Sequence[LockWanted]) -> LockConflict | None:
