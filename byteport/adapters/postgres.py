@@ -61,8 +61,8 @@ def _stay(connection: psycopg.Connection[DictRow]) -> None:
 
 
 @dataclass(frozen=True)
-class PostgresDatabases:
-    """The `Database` port over one kept connection for each database."""
+class KeptPatients:
+    """One kept connection for each database."""
 
     patients: Mapping[str, KeptConnection]
 
@@ -73,6 +73,10 @@ class PostgresDatabases:
     def close(self) -> None:
         for connection in self.patients.values():
             connection.close()
+
+
+class PostgresDatabases(KeptPatients):
+    """The `Database` port."""
 
     def limits(self, database: str) -> DatabaseLimits:
         return DatabaseLimits(**patient_of(self.patients, database).rows(sql.LIMITS)[0])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_network
 from time import monotonic, sleep
@@ -11,8 +10,8 @@ from typing import Any, LiteralString
 
 from byteport.adapters import postgres_sql as sql
 from byteport.adapters.database_pool import KeptConnection, Row
-from byteport.adapters.postgres import bound, open_all, patient_of, seen, still_there
-from byteport.errors import BytePortError, Denied, Permanent, Transient
+from byteport.adapters.postgres import KeptPatients, bound, patient_of, seen, still_there
+from byteport.errors import Denied, Permanent, Transient
 from byteport.model.facts.database import SessionRef
 from byteport.ports_database import SessionFate, Spared
 
@@ -20,19 +19,8 @@ GONE_WITHIN = 2.0
 LOOK_AGAIN_EVERY = 0.05
 
 
-@dataclass(frozen=True)
-class PostgresSessions:
-    """The `DatabaseSessions` port over one kept connection for each database, as the acting identity."""
-
-    patients: Mapping[str, KeptConnection]
-
-    def open(self) -> dict[str, BytePortError]:
-        """Take every kept connection now; the databases that could not be reached, and why."""
-        return open_all(self.patients)
-
-    def close(self) -> None:
-        for connection in self.patients.values():
-            connection.close()
+class PostgresSessions(KeptPatients):
+    """The `DatabaseSessions` port, as the acting identity."""
 
     def end_idle(
         self, database: str, sessions: tuple[SessionRef, ...], idle_for: timedelta, spared: Spared
