@@ -19,7 +19,7 @@ from byteport.embedded.children import PLAIN_ENVIRONMENT, Child, Command, start_
 from byteport.embedded.loopback import LOOPBACK
 from byteport.embedded.postgres import EmbeddedPostgres, RunningPostgres
 
-MAX_CONNECTIONS, RESERVED = 23, 3
+MAX_CONNECTIONS, RESERVED = 54, 3
 USABLE = MAX_CONNECTIONS - RESERVED
 FULL = 0.94
 KEPT_BY_BYTEPORT = 3  # one in the probe worker, one in each of the two acting children
@@ -57,8 +57,8 @@ class Patient:
 
 
 def wanted_clients() -> int:
-    """As many clients as, with BytePort's own kept connections, fill the patient to 94 % and leave it one slot."""
-    return min(max(math.ceil(FULL * USABLE) - KEPT_BY_BYTEPORT, 1), USABLE - KEPT_BY_BYTEPORT - 1)
+    """As many forgetful clients as fill 94 % of what is usable; with BytePort's kept connections every slot is taken."""
+    return min(math.ceil(FULL * USABLE), USABLE - KEPT_BY_BYTEPORT)
 
 
 def start_patient(folder: Path, undo: ExitStack) -> Patient:

@@ -27,7 +27,9 @@ class VerdictLine:
 
 def verdicts_of(record: Record) -> list[VerdictLine]:
     """In the order of the journal, each once; those that stand only with a settled intent come last."""
-    lines = [line for event in record.events for line in _told(event)]
+    granted = {(intent.move, line.verdict.guard) for intent in record.intents for line in _granted(intent)}
+    told = [line for event in record.events for line in _told(event)]
+    lines = [line for line in told if not _says_less(line, granted)]
     known = {(line.move, line.verdict.guard, line.verdict.reason) for line in lines}
     for intent in record.intents:
         lines += _granted(intent)
@@ -38,6 +40,11 @@ def verdicts_of(record: Record) -> list[VerdictLine]:
                 if (intent.move, verdict.guard, verdict.reason) not in known
             ]
     return lines
+
+
+def _says_less(line: VerdictLine, granted: set[tuple[str, str]]) -> bool:
+    """A budget's own check allows before it is counted; what was granted says the same with figures."""
+    return line.verdict.allowed and not line.rehearsed and (line.move, line.verdict.guard) in granted
 
 
 def _granted(intent: Intent) -> Iterator[VerdictLine]:

@@ -158,7 +158,8 @@ def test_without_any_store_it_brings_its_own_and_keeps_their_data(bare: Home, ca
         second = bare.run("run", SLUG, "--db", url, "--json", within=150)
         assert all(is_alive(one) for one in sessions)
     assert (first.code, second.code) == (3, 3), first.err + second.err
-    assert second.json["incident"] == first.json["incident"], "the second run found the first one's incident"
+    kept = {line["id"]: line["word"] for line in bare.run("incidents", "list", "--json").json}
+    assert kept == {first.json["incident"]: "closed", second.json["incident"]: "escalated"}, "it made way"
 
 
 def test_what_a_run_kept_in_its_folder_is_read_without_any_store_running(bare: Home, calm: Patient) -> None:

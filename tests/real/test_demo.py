@@ -82,10 +82,10 @@ def test_the_demo_resolves_a_real_incident_and_its_dry_run_touches_nobody() -> N
         assert (done["outcome"], done["classification"], done["confidence"]) == ("resolved", "idle_in_tx_backlog", 0.91)
         assert done["utilization_before"] >= 0.94
         assert done["utilization_after"] < 0.70
-        assert (done["terminated"], done["cancelled"], done["escalations"]) == (16, 0, 0)
+        assert (done["terminated"], done["cancelled"], done["escalations"]) == (20, 0, 0)
         assert 60 <= done["seconds_to_detect"] <= 90
         assert done["seconds_to_act"] < 15
-        assert 30 <= done["seconds_to_resolve"] < 60
+        assert 90 <= done["seconds_to_resolve"] < 130  # the cap lets twenty go, then it waits a minute and looks again
 
         assert (shown["outcome"], shown["classification"], shown["terminated"]) == (
             "rehearsed",
