@@ -117,9 +117,30 @@ def write_up(work: Work) -> Change:
         return work.wait(seconds(30)).with_(release_locks=not undo.is_under_way(work))
     if _owes_a_person(work):
         return work.escalate("an undo could not be carried out: " + incident.reason)
+    if (change := _came_back(work)) is not None:
+        return change
     closed = work.go(Phase.CLOSED, text=incident.ending or "closed", closed_at=work.now)
     story = postmortem.write(work, closed.incident)
     return closed.with_(postmortem=story, messages=telling.resolution(work), release_locks=True)
+
+
+def _came_back(work: Work) -> Change | None:
+    """A signal that is newer than the last look, and says that it is not over: looked at again before it closes."""
+    incident, ending = work.incident, work.incident.ending
+    if ending == "recovered" and incident.escalated_at is not None:
+        resting = incident.clear_since is None
+        return work.go(Phase.ESCALATE, text="the condition has come back", ending="") if resting else None
+    if ending not in ("resolved", "recovered") or incident.clear_since is not None or not _is_newer(work):
+        return None
+    if ending == "resolved":
+        return work.go(Phase.VERIFY, text="a signal came after the last look", ending="")
+    anew = {"ending": "", "plan": None, "diagnosis": None, "cursor": 0}
+    return work.go(Phase.OPEN, text="a signal came after the last look", **anew)
+
+
+def _is_newer(work: Work) -> bool:
+    looks, signal = work.evidence.taken_at.values(), work.incident.last_signal_at
+    return signal is not None and bool(looks) and signal > max(looks)
 
 
 def _owes_a_person(work: Work) -> bool:

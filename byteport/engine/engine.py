@@ -15,6 +15,7 @@ from byteport.engine.pages import Pages
 from byteport.engine.policy import Policy
 from byteport.engine.work import Work, jittered
 from byteport.errors import NotKnown, Permanent, Stale, Transient, Unavailable
+from byteport.grammar.evidence import fields_of
 from byteport.model.signal import Signal
 from byteport.model.units import seconds
 from byteport.ports import Readers, Writers
@@ -66,12 +67,18 @@ class Engine:
 
     # -- looking -----------------------------------------------------------------------------------------------------
     def look(self, incident_id: str, round_: int, group: str) -> Looked:
-        """Take a probe group, ask its probes, store the answers. A group that is answered or held is left alone."""
+        """Take a probe group, ask its probes, store the answers. A group that is answered or held is left alone, and
+        one with a field that only a newer page has is left to whoever has it: its lease lapses and it is sent again."""
         lease = self.ledger.take_group(incident_id, round_, group)
         incident = self.ledger.incident(incident_id) if lease is not None else None
-        if lease is None or incident is None:
+        page = self.pages.by_name.get(incident.runbook) if incident is not None else None
+        if (
+            lease is None
+            or incident is None
+            or page is None
+            or not set(lease.fields) <= fields_of(page.evidence).keys()
+        ):
             return Looked(stored=False, completes_the_round=False)
-        page = self.pages[incident.runbook]
         return self.ledger.store_answers(lease, ask_all(page, lease.fields, incident.signal.target, self.readers))
 
     def groups_to_send(self, incident_id: str) -> list[tuple[int, str]]:
@@ -102,7 +109,8 @@ class Engine:
             return ending.commanded(work)
         if work.is_looking:
             return Change(incident=incident.model_copy(update={"due_at": incident.look_until}))
-        if incident.claimed_in_vain >= MOST_VAIN_CLAIMS:
+        told = incident.phase in (Phase.ESCALATE, Phase.WRITE_UP) and incident.escalated_at is not None
+        if incident.claimed_in_vain >= MOST_VAIN_CLAIMS and not told:
             return _give_up(work, f"claimed {incident.claimed_in_vain} times without a result")
         try:
             return MOVES[incident.phase](work)
@@ -143,12 +151,16 @@ class Engine:
     ) -> Incident | None:
         """Move on while it is due now, in one of `phases`, and `may_go_on` says so; the last state, or None."""
         incident = self.move(incident_id)
-        while incident is not None and incident.phase in phases and incident.is_due_now and may_go_on(incident):
+        while incident is not None and incident.phase in phases and self._goes_on(incident) and may_go_on(incident):
             following = self.move(incident_id)
             if following is None:
                 return incident
             incident = following
         return incident
+
+    def _goes_on(self, incident: Incident) -> bool:
+        """It is due now, and for this process."""
+        return incident.is_due_now and (self.has_hands or not incident.wants_hands)
 
     # -- keeping time ------------------------------------------------------------------------------------------------
     def wake_due(self, limit: int = 500) -> list[Due]:

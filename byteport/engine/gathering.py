@@ -81,20 +81,22 @@ def _place(name: str, field: Field, answer: StoredAnswer, facts: dict[str, Any],
 
 
 def ask_all(page: Runbook, names: Sequence[str], target: Target, readers: Readers) -> list[Answer]:
-    """Ask a group's probes at the same time, each inside its own time-out; every one gets an answer or a failure."""
+    """Ask a group's probes at the same time, each inside its own time-out; every one gets an answer or a failure. A
+    group that hangs costs its longest time-out, not the sum."""
+    began = time.monotonic()
     specs = [field for name, field in fields_of(page.evidence).items() if name in names]
     pool = ThreadPoolExecutor(max_workers=max(1, len(specs)), thread_name_prefix="probe")
     try:
         asked = [(spec, pool.submit(ask, spec, target, readers)) for spec in specs]
-        return [_answered(spec, future) for spec, future in asked]
+        return [_answered(spec, future, began) for spec, future in asked]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _answered(spec: Field, future: Future[Answer]) -> Answer:
+def _answered(spec: Field, future: Future[Answer], began: float) -> Answer:
     limit = spec.probe.timeout.total_seconds()
     try:
-        return future.result(timeout=limit)
+        return future.result(timeout=max(0.0, began + limit - time.monotonic()))
     except FutureTimeout:
         return Answer(
             field=spec.name,

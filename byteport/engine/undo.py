@@ -65,6 +65,8 @@ def _settle(work: Work, obligation: Obligation) -> list[Event]:
 
 
 def _perform(work: Work, obligation: Obligation) -> list[Event]:
+    if work.incident.plan is None:  # its name at the target comes of the plan, and another name might do it twice
+        return [_closed(work, obligation, "escalated", "its plan cannot be read here")]
     taken = locks.of_undo(work.incident.signal.target, obligation.undo.action)
     if (conflict := work.ledger.take_locks(work.lease, taken)) is not None:
         return _held(work, obligation, f"{conflict.key} is held by {', '.join(conflict.holders[:5])}")

@@ -7,9 +7,12 @@ from datetime import datetime, timedelta
 from byteport.engine.work import Work
 from byteport.grammar.runbook import Check
 from byteport.grammar.truth import truth_of
+from byteport.model.units import seconds
 from byteport.records.change import Change
 from byteport.records.event import Event
 from byteport.records.incident import CheckResult, Phase
+
+SHORTEST = seconds(1)
 
 
 def verify(work: Work) -> Change:
@@ -29,6 +32,9 @@ def verify(work: Work) -> Change:
         return change.with_(release_locks=True)
     if work.now < began + max(check.deadline for check in work.page.verify):
         return work.wait(timedelta(0), *told, checks=results, attempt=incident.attempt + 1)
+    if _holds_so_far(results):
+        every = max(SHORTEST, min(check.every for check in work.page.verify))
+        return work.wait(every, *told, checks=results, attempt=incident.attempt + 1)
     failing = "; ".join(f"{r.name} ({r.because})" for r in results if r.measured and not r.passed)
     reason = f"verification failed: {failing or 'nothing was measured'}"
     return work.escalate(reason, *told, checks=results)
@@ -58,6 +64,13 @@ def _all_well(checks: tuple[Check, ...], results: tuple[CheckResult, ...], now: 
     return bool(measured) and all(
         result.passed and result.since is not None and now - result.since >= steady[result.name] for result in measured
     )
+
+
+def _holds_so_far(results: tuple[CheckResult, ...]) -> bool:
+    """All that was measured passes, some of it not yet for as long as it must: it is watched on, and ends when one
+    fails."""
+    measured = [result for result in results if result.measured]
+    return bool(measured) and all(result.passed for result in measured)
 
 
 def _told(result: CheckResult) -> Event:
