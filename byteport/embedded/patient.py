@@ -57,7 +57,7 @@ class Patient:
 
 
 def wanted_clients() -> int:
-    """As many forgetful clients as fill 94 % of what is usable; with BytePort's kept connections every slot is taken."""
+    """As many forgetful clients as fill 94 % of what is usable; with BytePort's own, every slot is taken."""
     return min(math.ceil(FULL * USABLE), USABLE - KEPT_BY_BYTEPORT)
 
 

@@ -16,7 +16,7 @@ from time import monotonic
 import pytest
 
 from byteport.embedded.children import Child, Command, start_child, wait_until_ready
-from tests.servers import program, roomy_folder
+from tests.servers import eventually, program, roomy_folder
 
 NEEDED = {"dockerd": "docker.io", "containerd": "containerd", "iptables": "iptables", "ip": "iproute2"}
 
@@ -75,6 +75,7 @@ def docker() -> Iterator[Docker]:
         folder = undo.enter_context(roomy_folder())
         undo.callback(_unmount, folder)
         ours = Docker(folder, f"bp{os.getpid()}")
+        undo.callback(_forget_cgroups, ours.namespace)
         _ip("netns", "add", ours.namespace)
         undo.callback(_ip, "netns", "del", ours.namespace)
         _ip("-n", ours.namespace, "link", "set", "lo", "up")
@@ -88,6 +89,7 @@ def _start(ours: Docker) -> Child:
     config = {
         "data-root": f"{ours.folder}/data", "exec-root": f"{ours.folder}/exec", "pidfile": f"{ours.folder}/docker.pid",
         "hosts": [ours.host], "userland-proxy": False, "bip": "10.125.0.1/24",
+        "cgroup-parent": f"/{ours.namespace}",
         "containerd-namespace": ours.namespace, "containerd-plugins-namespace": f"{ours.namespace}p",
         # The usual limits may lie above what this machine lets even root set.
         "default-ulimits": {"nofile": {"Name": "nofile", "Hard": files, "Soft": files}},
@@ -115,3 +117,18 @@ def _unmount(folder: Path) -> None:
     mounts = [line.split()[1] for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines()]
     for mount in sorted((m for m in mounts if Path(m).is_relative_to(folder)), reverse=True):
         subprocess.run(["/usr/bin/umount", "-l", mount], check=False, capture_output=True)
+
+
+def _forget_cgroups(name: str) -> None:
+    """The daemon leaves the parents of its containers' groups behind, empty, with every controller."""
+    groups = Path("/sys/fs/cgroup")
+
+    def gone() -> bool:
+        for left in (groups / name, *groups.glob(f"*/{name}")):
+            for group in sorted((path for path in left.rglob("*") if path.is_dir()), reverse=True):
+                group.rmdir()
+            if left.is_dir():
+                left.rmdir()
+        return True
+
+    eventually(gone, within=10, every=0.2)

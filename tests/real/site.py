@@ -97,7 +97,7 @@ class Site:
         return {
             **self.docker.environment, "COMPOSE_DOCKER_CLI_BUILD": "0", "COMPOSE_HTTP_TIMEOUT": "180",
             "BASE_IMAGE": images.PYTHON, "REDIS_IMAGE": images.REDIS, "POSTGRES_IMAGE": images.POSTGRES,
-            "BUILD_PIP_NO_INDEX": "1", "BUILD_PIP_FIND_LINKS": "/opt/wheels", "HEALTH_INTERVAL": "8s",
+            "BUILD_PIP_NO_INDEX": "1", "BUILD_PIP_FIND_LINKS": "/wheels", "HEALTH_INTERVAL": "8s",
         }  # fmt: skip
 
     def compose(self, *arguments: str, within: float = 120) -> str:
