@@ -51,7 +51,10 @@ format: setup-dev ## format, and mend what can be mended safely
 lock: setup-dev ## pin the dependencies anew (ARGS="--upgrade")
 	@ops/lock $(ARGS)
 
-bench chaos:
+chaos: setup-dev ## kill, freeze and cut off a real fleet, and count what was lost (KILLS=500 SEED=… RESUME=1 ARGS=--json)
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
+bench:
 	@echo "make $@: this campaign arrives with a later release; nothing was run" >&2; exit 2
 
 clean: ## remove .venv and every cache

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from byteport.engine.asking import as_granted, as_narrow, asked, member_forbidden, store_gone
 from byteport.engine.facts import look_now
 from byteport.engine.policy import Policy
 from byteport.engine.standing import standing_guards
@@ -20,7 +21,7 @@ from byteport.grammar.evidence import Evidence
 from byteport.grammar.guards import Facts, Guard
 from byteport.grammar.plan import Do
 from byteport.grammar.runbook import Runbook
-from byteport.grammar.verdict import Claim, Grant, Verdict
+from byteport.grammar.verdict import Grant, Verdict
 from byteport.model.base import Json
 from byteport.model.units import seconds
 from byteport.ports import Readers, Writers
@@ -76,7 +77,7 @@ class Gate:
         guards = self.guards_of(errand)
         action, verdicts = asked(intent.action if intent is not None else errand.action, guards, facts)
         if intent is not None and action != intent.action:
-            verdicts = (*verdicts, _member_forbidden())
+            verdicts = (*verdicts, member_forbidden())
         errand.heard[:] = verdicts
         if not all(verdicts):
             return self._refuse(intent, verdicts)
@@ -109,7 +110,7 @@ class Gate:
             grant = self._granted(lambda: self.budgets.reserve(errand.key, claims))
         except Unavailable as gone:
             if errand.direction == "do":
-                return Refused(verdicts=(_store_gone(gone),))
+                return Refused(verdicts=(store_gone(gone),))
             grant = Grant(key=errand.key, granted=True, amount=action.amount)  # the ledger counts it alone
         if not grant.granted:
             return Refused(verdicts=(grant.refusal,))
@@ -119,8 +120,8 @@ class Gate:
             step=errand.number,
             direction=errand.direction,
             move=errand.step.move,
-            action=_as_narrow(action, claims, grant),
-            claims=_as_granted(claims, grant),
+            action=as_narrow(action, claims, grant),
+            claims=as_granted(claims, grant),
             grant=grant,
             pre_state=before,
             undo=errand.step.undo if errand.direction == "do" else None,
@@ -241,11 +242,11 @@ class Gate:
         try:
             grant = self._granted(lambda: self.budgets.peek(claims, ahead))
         except Unavailable as gone:
-            return self._preview(action), (*verdicts, _store_gone(gone))
+            return self._preview(action), (*verdicts, store_gone(gone))
         if not grant.granted:
             return self._preview(action), (*verdicts, grant.refusal)
-        action = _as_narrow(action, claims, grant)
-        for claim in _as_granted(claims, grant):
+        action = as_narrow(action, claims, grant)
+        for claim in as_granted(claims, grant):
             ahead[claim.key] = ahead.get(claim.key, 0) + claim.amount
         return self._preview(action), verdicts
 
@@ -266,45 +267,5 @@ class _Everything(frozenset[str]):
 _EVERYTHING = _Everything()
 
 
-def asked(action: Action, guards: Sequence[Guard], facts: Facts) -> tuple[Action, tuple[Verdict, ...]]:
-    """Every guard's verdict in order, and the action without the members that they leave out.
-
-    A guard is asked about what those before it have left; one that would leave nothing denies, and leaves all in.
-    """
-    verdicts: list[Verdict] = []
-    for guard in guards:
-        verdict = guard.check(action, facts)
-        verdicts.append(verdict)
-        if verdict:
-            action = guard.narrow(action, facts)
-    return action, tuple(verdicts)
-
-
-def _member_forbidden() -> Verdict:
-    return Verdict(
-        guard="journalled_batch",
-        kind="precondition",
-        allowed=False,
-        reason="a member of the batch that was journalled has become forbidden",
-    )
-
-
-def _as_narrow(action: Action, claims: Sequence[Claim], grant: Grant) -> Action:
-    """The batch cut to what was granted; whole where no claim may be narrowed."""
-    cut = any(claim.up_to for claim in claims) and grant.amount < action.amount
-    return action.first(grant.amount) if cut else action
-
-
-def _as_granted(claims: Sequence[Claim], grant: Grant) -> tuple[Claim, ...]:
-    """The claims with the amount that was really granted, as the ledger counts them."""
-    return tuple(c.with_(amount=min(c.amount, grant.amount)) if c.up_to and grant.amount else c for c in claims)
-
-
 def _cannot_look(hiccup: Transient) -> Held:
     return Held(after=LOOK_AGAIN, reason=f"cannot look before acting: {hiccup}")
-
-
-def _store_gone(gone: Unavailable) -> Verdict:
-    return Verdict(
-        guard="budgets_store", kind="precondition", allowed=False, reason=f"the budgets store is out of reach: {gone}"
-    )

@@ -2,114 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any
-
-import psycopg
 import pytest
 
-from byteport.errors import BadInput, Permanent, Unavailable
-from byteport.grammar.plan import Plan, Undo
-from byteport.grammar.runbook import Move
-from byteport.grammar.verdict import Claim
+from byteport.errors import BadInput, Permanent
 from byteport.model.signal import Mode
-from byteport.model.units import minutes
-from byteport.ports import Readers
-from byteport.records.change import Lease, LockWanted
+from byteport.records.change import LockWanted
 from byteport.records.incident import Phase
-from byteport.records.intent import Intent
 from byteport.testing.time_travel import travel
 from tests.ward import pages
-from tests.ward.world import World
-
-
-class Blind(pages.SetValve):
-    """Needs no look before; whether it holds can be told only while the valve answers."""
-
-    def look_before(self, readers: Readers) -> dict[str, Any]:
-        return {}
-
-
-class Unlookable(pages.Pulse):
-    """Must look before it acts, and may not."""
-
-    def look_before(self, readers: Readers) -> dict[str, Any]:
-        raise Permanent("permission denied to look")
-
-
-BLIND, UNLOOKABLE = Move("blind", Blind, pages.WIDE), Move("unlookable", Unlookable, (pages.STUCK_BUDGET,))
-
-
-def undoing(when: str | None) -> Callable[[Any], Plan]:
-    def plan(e: pages.WardEvidence) -> Plan:
-        back = Undo(action=pages.SetValve(name=pages.key(e), was=7, to=0), when=when, by=minutes(10))
-        return Plan(steps=(BLIND(undo=back, name=pages.key(e), was=0, to=7),))
-
-    return plan
-
-
-SIGHTLESS = pages.page("ward_sightless", undoing(None), moves=(BLIND,))
-OWING = pages.page("ward_owing", undoing("leaks"), moves=(BLIND,), verify=pages.NEVER_WELL)
-BACK = pages.page("ward_back", undoing(None), moves=(BLIND,), verify=pages.NEVER_WELL)
-DENIED = pages.page("ward_denied", lambda e: Plan(steps=(UNLOOKABLE(name=pages.key(e)),)), moves=(UNLOOKABLE,))
-TWICE = pages.page(
-    "ward_twice", lambda e: Plan(steps=(pages.PULSE(name=pages.key(e)), pages.PULSE(name=pages.key(e), turn=2)))
+from tests.ward.breaking import (
+    BACK,
+    DENIED,
+    OWING,
+    SIGHTLESS,
+    TURNS,
+    TWICE,
+    Between,
+    Gone,
+    claimed,
+    sql,
+    steps,
 )
-TURNS = Claim(key="turns:valve:v1", limit=1, window_seconds=86400, guard="turns_a_day")
+from tests.ward.world import World
 
 
 @pytest.fixture(autouse=True)
 def more_pages(world: World) -> None:
     world.pages = (*pages.ALL, SIGHTLESS, OWING, BACK, DENIED, TWICE)
-
-
-def sql(world: World, text: str, *values: Any) -> list[Any]:
-    with psycopg.connect(world.url) as connection:
-        cursor = connection.execute(text, values)
-        return cursor.fetchall() if cursor.description else []
-
-
-@dataclass
-class Between:
-    """A store before whose first call of that name something else happens."""
-
-    store: Any
-    name: str
-    first: Callable[[], Any]
-    skip: int = 0
-    seen: list[str] = field(default_factory=list)
-
-    def __getattr__(self, name: str) -> Any:
-        reached = getattr(self.store, name)
-        if name != self.name:
-            return reached
-
-        def call(*args: Any, **more: Any) -> Any:
-            self.seen.append(name)
-            if len(self.seen) == self.skip + 1:
-                self.first()
-            return reached(*args, **more)
-
-        return call
-
-
-class Gone:
-    """A store that cannot be reached."""
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        def gone(*_args: Any, **_more: Any) -> Any:
-            raise Unavailable("connection refused")
-
-        return gone
-
-
-def steps(world: World, incident: str, n: int, each: float = 0) -> None:
-    for _ in range(n):
-        world.step(incident)
-        if each:
-            travel(world.url, each)
 
 
 def test_what_cannot_be_looked_at_before_the_first_attempt_is_neither_written_nor_undone(world: World) -> None:
@@ -302,77 +221,3 @@ def test_a_late_undo_takes_its_locks_again_and_waits_for_who_holds_them(world: W
     steps(world, incident, 4)
     assert world.ward.valve("v1").value == (7 if held else 0)
     assert {lock.incident for lock in world.ledger.held_locks()} == ({other} if held else set())
-
-
-def claimed(world: World, incident: str) -> Lease:
-    found = world.ledger.claim(incident, world.engine().pages.digests)
-    assert found is not None
-    return found[1]
-
-
-def test_a_holder_that_was_frozen_beyond_its_lease_begins_nothing_when_it_wakes(world: World) -> None:
-    ledger = world.ledger
-    incident = world.open("ward_one")
-    world.run(incident, until=Phase.ACT)
-
-    def frozen() -> None:
-        travel(world.url, 41)
-        world.ledger = ledger
-        world.run(incident)  # another worker carries it through
-        assert len(world.ward.effects()) == 1
-
-    world.ledger = Between(ledger, "begin_attempt", frozen)
-    frozen_engine = world.engine()
-    while world.now(incident).phase is Phase.ACT:
-        frozen_engine.move(incident)
-    assert len(world.ward.effects()) == 1
-    assert world.now(incident).ending == "resolved"
-
-
-def test_a_holder_that_was_frozen_after_the_effect_changes_nothing_when_it_wakes(world: World) -> None:
-    ledger = world.ledger
-    incident = world.open("ward_one")
-    world.run(incident, until=Phase.ACT)
-
-    def frozen() -> None:
-        travel(world.url, 41)
-        world.ledger = ledger
-        world.run(incident)
-
-    world.ledger = Between(ledger, "mark_answered", frozen)
-    frozen_engine = world.engine()
-    while world.now(incident).phase is Phase.ACT:
-        frozen_engine.move(incident)
-    assert len(world.ward.effects()) == 1
-    assert world.now(incident).ending == "resolved"
-
-
-def test_nothing_begins_when_too_little_of_the_lease_is_left(world: World) -> None:
-    incident = world.open("ward_one")
-    world.run(incident, until=Phase.ACT)
-    world.ledger = Between(world.ledger, "begin_attempt", lambda: travel(world.url, 34))  # 6 s left, 5 + 2 wanted
-    steps(world, incident, 4)
-    assert world.ward.effects() == []
-    assert world.run(incident).ending == "resolved"
-    assert len(world.ward.effects()) == 1
-
-
-def attempts(intents: list[Intent]) -> list[int]:
-    return [intent.attempts for intent in intents]
-
-
-@pytest.mark.parametrize("call", ["begin_attempt", "mark_answered", "settle", "open_intent", "find_intent", "standing"])
-def test_a_ledger_that_goes_away_at_any_call_is_waited_for_and_nothing_is_done_twice(world: World, call: str) -> None:
-    def away() -> None:
-        raise Unavailable("the ledger went away")
-
-    incident = world.open("ward_one")
-    world.run(incident, until=Phase.ACT)
-    ledger, world.ledger = world.ledger, Between(world.ledger, call, away)
-    with pytest.raises(Unavailable):
-        steps(world, incident, 6)
-    world.ledger = ledger
-    travel(world.url, timedelta(seconds=41).total_seconds())
-    assert world.run(incident).ending == ("resolved")
-    assert len(world.ward.effects()) == 1
-    assert attempts(ledger.intents_of(incident)) == [1]
