@@ -24,7 +24,7 @@ from byteport.records.evidence import Answer, GroupLease, Looked, StoredAnswer
 from byteport.records.incident import Incident, Phase
 from byteport.records.intent import Intent, NewIntent, Obligation
 from byteport.records.outcome import Done, Failed, Refused
-from byteport.records.standing import GuardRow, HeldLock, PauseRow, Promotion, Standing
+from byteport.records.standing import GuardRow, HeldLock, NewVeto, PauseRow, Promotion, Standing
 
 
 class Admission(Value):
@@ -226,7 +226,10 @@ class Ledger(Protocol):
 
     def pauses(self) -> list[PauseRow]: ...
     def silence(self, match: Mapping[str, str], length: timedelta, why: str, who: str) -> int: ...
-    def veto(self, runbook: str, target_key: str, length: timedelta, why: str) -> None: ...
+    def veto(self, new: NewVeto) -> None:
+        """That the page leaves the target alone; nothing where the same act's undo was seen before."""
+        ...
+
     def promote(self, runbook: str, mode: Mode, who: str, why: str) -> Promotion: ...
     def promotions(self) -> list[Promotion]: ...
     def register_self(self, process: str, keys: Sequence[str], configuration: str) -> None:

@@ -13,6 +13,7 @@ class RaisePoolSize(Action):
     """Set default_pool_size in the opted-in file and RELOAD. It states what should be so, and may be repeated."""
 
     idempotent: ClassVar = True
+    lasting: ClassVar = True
     verbs: ClassVar[tuple[str, ...]] = ("RELOAD",)
 
     database: str

@@ -15,6 +15,7 @@ from byteport.engine.asking import as_granted, as_narrow, asked, member_forbidde
 from byteport.engine.facts import look_now
 from byteport.engine.policy import Policy
 from byteport.engine.standing import standing_guards
+from byteport.engine.veto import heeded
 from byteport.errors import Overspent, Permanent, Refusal, Transient, Unavailable
 from byteport.grammar.action import Action
 from byteport.grammar.evidence import Evidence
@@ -73,7 +74,9 @@ class Gate:
             return intent.outcome  # settled before a crash
         if intent is not None and intent.attempts and self._holds(intent):
             return self._settle(intent, Done(note="seen to have happened", effect=intent.effect))
-        facts = look_now(self.ledger, self.policy, errand)
+        facts = self._facts(errand)
+        if isinstance(facts, Held):
+            return facts
         guards = self.guards_of(errand)
         action, verdicts = asked(intent.action if intent is not None else errand.action, guards, facts)
         if intent is not None and action != intent.action:
@@ -92,6 +95,16 @@ class Gate:
             if isinstance(refusal, Overspent) and not self._was_rebuilt_since(refusal.verdict):
                 self._rebuild()
             return self._refuse(intent, (*verdicts, refusal.verdict))
+
+    def _facts(self, errand: Errand) -> Facts | Held:
+        """As they are now, and whether what was done before still stands; Held where that cannot be looked at now."""
+        facts = look_now(self.ledger, self.policy, errand)
+        try:
+            return heeded(self.ledger, self.readers, errand.incident.signal.target, facts)
+        except Unavailable:
+            raise
+        except Transient as hiccup:
+            return _cannot_look(hiccup)
 
     def guards_of(self, errand: Errand) -> tuple[Guard, ...]:
         """The standing guards, then the page's, then the move's; an undo passes those that bind it."""

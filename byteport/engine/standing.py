@@ -45,12 +45,14 @@ class NotSilenced(Guard):
 
 @dataclass(frozen=True, kw_only=True)
 class NoVeto(Guard):
-    """Nobody undid an earlier act of this page on this target; that is a veto for 24 h."""
+    """Nobody undid an earlier act of this page on this target; that is a veto for 24 h, and told once: by the incident
+    that saw it."""
 
     def check(self, action: Action, facts: Facts) -> Verdict:
-        if facts.vetoed_until is None or facts.undoing:
+        if not facts.vetoed or facts.undoing:
             return self.allow()
-        return self.deny("a person undid an earlier act on this target", frees_at=facts.vetoed_until)
+        verdict = self.deny(facts.vetoed, frees_at=facts.vetoed_until)
+        return verdict if facts.saw_the_veto else verdict.with_(on_hit="end")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from byteport.engine import locks
+from byteport.engine.veto import veto_of
 from byteport.engine.work import Work
 from byteport.grammar.plan import Do
 from byteport.model.units import seconds
 from byteport.records.change import Change
 from byteport.records.event import Event
-from byteport.records.intent import Obligation
+from byteport.records.intent import Intent, Obligation
 from byteport.records.outcome import Done, Failed, Held, Refused
 
 LOOK_EVERY = seconds(30)
@@ -73,6 +74,10 @@ def _perform(work: Work, obligation: Obligation) -> list[Event]:
     step = Do(move=obligation.move, action=obligation.undo.action)
     outcome = work.gate.perform(work.errand(obligation.step, step, "undo"))
     match outcome:
+        case Done() if not outcome.ours and (act := _act_of(work, obligation)) is not None:
+            new = veto_of(act, work.page.name, work.incident.signal.target, work.incident.id)
+            work.ledger.veto(new)
+            return [_closed(work, obligation, "escalated", new.why)]
         case Done():
             return [_closed(work, obligation, "done", outcome.note or "undone", ours=outcome.ours)]
         case Failed():
@@ -83,6 +88,13 @@ def _perform(work: Work, obligation: Obligation) -> list[Event]:
             return [Event(kind="held", text=f"undo of {obligation.move}: {outcome.reason}")]
         case Refused():
             return _held(work, obligation, outcome.blocking.reason)
+
+
+def _act_of(work: Work, obligation: Obligation) -> Intent | None:
+    """What is to be undone, where it was certainly done, and by us; else nobody undid anything."""
+    found = next((intent for intent in work.intents if intent.key == obligation.intent), None)
+    ours = found is not None and isinstance(found.outcome, Done) and found.outcome.ours
+    return found if ours else None
 
 
 def _held(work: Work, obligation: Obligation, why: str) -> list[Event]:

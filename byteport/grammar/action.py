@@ -38,12 +38,14 @@ class Action(Value):
     """One mutation. State what should be so, then repeating is harmless; where it is not, say `idempotent = False`
     and let `apply` carry a condition that the target itself checks.
 
-    `timeout` bounds one `apply` (at most 25 s); `patience` is how long an effect may take to show.
+    `timeout` bounds one `apply` (at most 25 s); `patience` is how long an effect may take to show. What is `lasting`
+    stays until somebody changes it, so a later look can tell that somebody brought back what was before.
     """
 
     idempotent: ClassVar[bool]
     verbs: ClassVar[tuple[str, ...]] = ()
     divisible: ClassVar[bool] = False
+    lasting: ClassVar[bool] = False
     timeout: ClassVar[timedelta] = seconds(20)
     patience: ClassVar[timedelta] = minutes(2)
     schema_version: ClassVar[int] = 1
@@ -87,6 +89,12 @@ class Action(Value):
     def holds(self, readers: Readers, intent: Marked) -> bool | None:
         """Has it happened? None: cannot be told. Read only; raises Transient or Permanent."""
         raise BadRunbook(type(self).__name__, "an action can tell whether it holds")
+
+    def reverted(self, readers: Readers, intent: Marked) -> bool:
+        """Whether somebody brought back what was before: it does not hold, and what is so now is what was so then.
+        A later change to something else is no undo. Read only; raises Transient or Permanent."""
+        gone = self.lasting and self.holds(readers, intent) is False
+        return gone and self.look_before(readers) == intent.pre_state
 
     def apply(self, writers: Writers, intent: Marked) -> Effect:
         """Change the target. Raises Transient (may be repeated if idempotent) or Permanent."""

@@ -15,7 +15,11 @@ from byteport.model.signal import Mode
 
 @dataclass(frozen=True)
 class Facts:
-    """What the gate read just before an attempt. `annotations` None means that they could not be read."""
+    """What the gate read just before an attempt. `annotations` None means that they could not be read.
+
+    `lasting` names this page's acts on the target that should still stand; `saw_the_veto`: it was this incident's own
+    look that showed one of them undone by somebody.
+    """
 
     evidence: Evidence
     runbook: str
@@ -26,7 +30,10 @@ class Facts:
     held: frozenset[str] = frozenset()
     paused: str = ""
     silenced: str = ""
+    vetoed: str = ""
     vetoed_until: datetime | None = None
+    saw_the_veto: bool = False
+    lasting: tuple[str, ...] = ()
     self_keys: frozenset[str] = frozenset()
     gitops_owner: str = ""
     storm: str = ""

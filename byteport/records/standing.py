@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from pydantic import AwareDatetime
 
 from byteport.grammar.verdict import Count
@@ -39,13 +41,36 @@ class HeldLock(Value):
     until: AwareDatetime
 
 
+class Veto(Value):
+    """A page leaves a target alone. `incident` saw the reason and tells people; empty where a person ordered it."""
+
+    until: AwareDatetime
+    why: str
+    incident: str = ""
+
+
+class NewVeto(Value):
+    """What is stored of one; `intent` is the act that somebody undid."""
+
+    runbook: str
+    target_key: str
+    why: str
+    length: timedelta = timedelta(hours=24)
+    intent: str | None = None
+    incident: str = ""
+
+
 class Standing(Value):
-    """What the gate reads of the ledger just before an attempt, in one statement. Times on the ledger's clock."""
+    """What the gate reads of the ledger just before an attempt, in one statement. Times on the ledger's clock.
+
+    `lasting` names the acts of this page on this target that should still stand.
+    """
 
     now: AwareDatetime
     pauses: tuple[PauseRow, ...] = ()
     silence: str = ""
-    vetoed_until: AwareDatetime | None = None
+    veto: Veto | None = None
+    lasting: tuple[str, ...] = ()
     self_keys: frozenset[str] = frozenset()
     held: frozenset[str] = frozenset()
     promotion: Promotion | None = None

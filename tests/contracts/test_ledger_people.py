@@ -11,6 +11,7 @@ from byteport.model.signal import Mode
 from byteport.records.change import Change
 from byteport.records.delivery import Receipt
 from byteport.records.incident import Phase
+from byteport.records.standing import NewVeto
 from tests.contracts.conftest import PAGE, RUNBOOK, race, target_of
 
 
@@ -201,13 +202,16 @@ def test_an_empty_silence_is_nothing_and_never_everything(world):
 
 
 def test_a_veto_is_for_its_page_and_target_and_ends(world):
-    world.ledger.veto(RUNBOOK, "db-1", timedelta(hours=24), "a person undid it")
+    new = NewVeto(runbook=RUNBOOK, target_key="db-1", why="a person undid it", intent="i1", incident="inc-1")
+    world.ledger.veto(new)
+    world.ledger.veto(new.with_(incident="inc-2"))  # seen by another look too
     standing = world.ledger.standing(world.open(), RUNBOOK, target_of())
-    assert standing.vetoed_until - standing.now > timedelta(hours=23)
-    assert world.ledger.standing("", RUNBOOK, target_of("db-2")).vetoed_until is None
-    assert world.ledger.standing("", "other", target_of()).vetoed_until is None
+    assert standing.veto.until - standing.now > timedelta(hours=23)
+    assert (standing.veto.why, standing.veto.incident) == ("a person undid it", "inc-1")
+    assert world.ledger.standing("", RUNBOOK, target_of("db-2")).veto is None
+    assert world.ledger.standing("", "other", target_of()).veto is None
     world.travel(24 * 3600 + 1)
-    assert world.ledger.standing("", RUNBOOK, target_of()).vetoed_until is None
+    assert world.ledger.standing("", RUNBOOK, target_of()).veto is None
 
 
 def test_newly_live_starts_again_after_a_time_in_another_mode(world):

@@ -13,6 +13,7 @@ from byteport.errors import BadInput
 from byteport.model.signal import Mode, Severity
 from byteport.records.change import LockWanted
 from byteport.records.incident import Phase
+from byteport.records.standing import NewVeto
 from byteport.testing.time_travel import travel
 from tests.ward.asking import refused_by, with_policy
 from tests.ward.world import World
@@ -157,7 +158,7 @@ def test_a_critical_signal_under_a_silence_goes_to_a_person(world: World) -> Non
 @pytest.mark.parametrize("vetoed", [True, False])
 def test_a_persons_undo_is_a_veto_for_a_day(world: World, vetoed: bool) -> None:
     if vetoed:
-        world.ledger.veto("ward_one", "v1", timedelta(hours=24), "turned back by hand")
+        world.ledger.veto(NewVeto(runbook="ward_one", target_key="v1", why="turned back by hand"))
     incident = world.run(world.open("ward_one"))
     assert bool(world.ward.effects()) is not vetoed
     assert refused_by(world, incident.id) == (["human_veto"] if vetoed else [])

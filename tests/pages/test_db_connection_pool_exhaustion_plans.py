@@ -165,6 +165,10 @@ def test_a_leaking_release_loses_its_old_sessions_and_is_then_restarted_without_
     assert restart.action.write_scope == "c1"
 
 
+def test_a_release_that_never_surges_gets_nothing_back():
+    assert plan_of(**leak(max_surge="0", max_unavailable="1")).steps[1].undo is None
+
+
 def test_a_leaking_release_is_handed_over_where_a_rollback_is_live():
     plan = plan_of(**leak(rollback_live=True))
     assert shape(plan) == ["end_idle"]

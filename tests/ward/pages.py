@@ -113,6 +113,12 @@ class SetValve(_OnValve):
         return Effect(note=f"set to {self.to}")
 
 
+class Dial(SetValve):
+    """A state that stays: whoever brings back the old one has a reason."""
+
+    lasting: ClassVar[bool] = True
+
+
 class Touch(_OnValve):
     """A batch: touches the members that are named."""
 
@@ -141,6 +147,7 @@ class Touch(_OnValve):
 WIDE = (Budget(name="wide", limit=1000, per=hours(1)),)
 PULSE = Move("pulse", Pulse, WIDE)
 SET = Move("set", SetValve, WIDE, undo=SetValve)
+DIAL = Move("dial", Dial, WIDE)
 BATCH = Move("batch", Touch, (Budget(name="batch_cap", limit=3, per=minutes(1)),))
 
 
@@ -191,6 +198,10 @@ def with_undo(e: WardEvidence) -> Plan:
     return Plan(steps=(SET(undo=back, name=key(e), was=0, to=7),))
 
 
+def one_further(e: WardEvidence) -> Plan:
+    return Plan(steps=(DIAL(name=key(e), was=e.valve.value, to=e.valve.value + 1),))
+
+
 NEVER_WELL = (
     Check("never", WardEvidence.never, needs=("valve",), after=seconds(0), within=seconds(1), every=seconds(1)),
 )
@@ -216,8 +227,9 @@ REQUIRING = page(
     "ward_requiring", one,
     guards=(Requires(name="pressure", condition=WardEvidence.pressure_known, reads=("gauge",)),),
 )  # fmt: skip
+LASTING = page("ward_lasting", one_further, moves=(DIAL,))
 COOLING = page("ward_cooling", one, cooldown=hours(1))
 
 ALL = (
-    ONE, SEVERAL, STEPWISE, UNDOING, FAILING, BATCHED, HANDING, LIMITED, OPTING, CEILED, REQUIRING, COOLING,
+    ONE, SEVERAL, STEPWISE, UNDOING, FAILING, BATCHED, HANDING, LIMITED, OPTING, CEILED, REQUIRING, COOLING, LASTING,
 )  # fmt: skip

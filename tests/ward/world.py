@@ -62,6 +62,7 @@ CHANGING = frozenset(
         "settle",
         "settle_obligation",
         "take_locks",
+        "veto",
         "take_group",
         "store_answers",
         "groups_to_send",

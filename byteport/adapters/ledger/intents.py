@@ -140,8 +140,9 @@ def _insert(cursor: Cursor, new: NewIntent, now: datetime) -> None:
     stored = new.model_dump(mode="json", include={"action", "claims", "pre_state"})
     cursor.execute(
         """
-        insert into byteport.intents (key, incident, step, direction, move, action, claims, pre_state, opened_at)
-        values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+        insert into byteport.intents
+            (key, incident, step, direction, move, action, claims, pre_state, opened_at, subject, lasting)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         """,
         [
             new.key,
@@ -153,6 +154,8 @@ def _insert(cursor: Cursor, new: NewIntent, now: datetime) -> None:
             json(stored["claims"]),
             json(stored["pre_state"]),
             now,
+            clean(new.action.subject),
+            new.action.lasting,
         ],
     )
 

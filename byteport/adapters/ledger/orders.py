@@ -12,7 +12,7 @@ from byteport.adapters.ledger.rows import Row, clean, json
 from byteport.errors import BadInput
 from byteport.model.signal import Mode
 from byteport.model.target import Target
-from byteport.records.standing import PauseRow, Promotion, Standing
+from byteport.records.standing import NewVeto, PauseRow, Promotion, Standing
 
 # A silence names labels of the signal, or runbook, target, kind, signal and source; all that it names must agree.
 _STANDING = """
@@ -27,8 +27,9 @@ select t.now,
      from byteport.pauses where ended_at is null and runbook in ('', %(runbook)s)) as pauses,
     (select why || ' (' || who || ')' from byteport.silences, facts where until > t.now and match <@ known
      order by until desc limit 1) as silence,
-    (select max(until) from byteport.vetoes where runbook = %(runbook)s and target_key = %(target)s and until > t.now)
-        as vetoed_until,
+    (select jsonb_build_object('until', until, 'why', why, 'incident', incident) from byteport.vetoes
+     where runbook = %(runbook)s and target_key = %(target)s and until > t.now order by until desc limit 1) as veto,
+    (select array_agg(key) from byteport.lasting_acts(%(runbook)s, %(target)s) as key) as lasting,
     (select array_agg(distinct key) from byteport.processes, unnest(keys) as key
      where seen_at > t.now - interval '10 minutes') as self_keys,
     (select array_agg(distinct configuration) from byteport.processes where seen_at > t.now - interval '10 minutes')
@@ -100,13 +101,24 @@ class Orders(Stored):
         )
         return int(row["id"])
 
-    def veto(self, runbook: str, target_key: str, length: timedelta, why: str) -> None:
-        self.rows(
-            """
-            insert into byteport.vetoes (runbook, target_key, why, since, until)
-            select %s, %s, %s, t.now, t.now + %s::interval from (select byteport.clock() as now) t returning id
-            """,
-            [clean(runbook), clean(target_key), clean(why), length],
+    def veto(self, new: NewVeto) -> None:
+        """The same act is undone once, whoever sees it first."""
+        self.run(
+            lambda cursor: cursor.execute(
+                """
+                insert into byteport.vetoes (runbook, target_key, why, since, until, intent, incident)
+                select %s, %s, %s, t.now, t.now + %s::interval, %s, %s from (select byteport.clock() as now) t
+                on conflict (intent) do nothing
+                """,
+                [
+                    clean(new.runbook),
+                    clean(new.target_key),
+                    clean(new.why),
+                    new.length,
+                    new.intent,
+                    new.incident,
+                ],
+            )
         )
 
     def promote(self, runbook: str, mode: Mode, who: str, why: str) -> Promotion:
@@ -184,7 +196,8 @@ def _standing(row: Row, runbook: str, threshold: int) -> Standing:
         "now": row["now"],
         "pauses": row["pauses"],
         "silence": row["silence"] or "",
-        "vetoed_until": row["vetoed_until"],
+        "veto": row["veto"],
+        "lasting": row["lasting"] or (),
         "self_keys": row["self_keys"] or (),
         "held": row["held"] or (),
         "promotion": row["promotion"],

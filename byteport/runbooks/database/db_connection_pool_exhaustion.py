@@ -47,7 +47,8 @@ def leaking_release(e: PoolEvidence) -> Plan:
             steps=first, end="escalate", reason=f"{deploy.workload} leaks, and has no second replica to stand in"
         )
     back = RestoreSurge(workload=deploy.workload, max_surge=deploy.max_surge, max_unavailable=deploy.max_unavailable)
-    undo = Undo(action=back, when="rollout_has_settled", by=minutes(30))
+    surges = deploy.max_surge not in ("0", "0%")  # else the restart leaves nothing to give back
+    undo = Undo(action=back, when="rollout_has_settled", by=minutes(30)) if surges else None
     return Plan(steps=(*first, RESTART(undo=undo, workload=deploy.workload, revision=deploy.revision)))
 
 
