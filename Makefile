@@ -34,7 +34,7 @@ up: setup ## run the whole fleet on this machine with embedded servers
 test: setup-dev ## install what the tests need, lint, and run the whole suite
 	@tests/install-servers
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup-dev ## format check, ruff, mypy --strict, import contracts, house law
 	@$(BIN)/ruff format --check --quiet . || { echo "lint: not formatted; run: make format" >&2; exit 1; }

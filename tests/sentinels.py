@@ -1,4 +1,4 @@
-"""A Redis with one replica under three Sentinels: real processes, as they are installed."""
+"""A Redis with one replica under three Sentinels: real processes of the wheel's server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import redis
 
 from byteport.embedded import free_port
 from byteport.embedded.children import Child, Command, start_child
-from tests.servers import LOOPBACK, eventually, program
+from byteport.embedded.redis import program
+from tests.servers import LOOPBACK, eventually
 
 MASTER = "budgets"
 PASSWORD = "sentinel-test-password"
@@ -81,7 +82,7 @@ class Sentinels:
 @contextmanager
 def sentinels(folder: Path) -> Iterator[Sentinels]:
     """Started, and each knowing all others; stopped and killed when left."""
-    binary = program("redis-server", "redis-server redis-sentinel")
+    binary = str(program())
     with ExitStack() as running:
 
         def start(name: str, conf: str, *more: str) -> Child:

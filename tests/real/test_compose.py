@@ -15,7 +15,6 @@ from tests.servers import eventually, program
 pytestmark = [
     pytest.mark.compose,
     pytest.mark.timeout(480),  # the first test pays for building and starting; two busy cores need minutes for that
-    pytest.mark.xdist_group("compose"),
 ]
 
 # In the order in which they stand: one installation lives through them all, from its start to its end.

@@ -21,7 +21,7 @@ import pytest
 
 from tests.servers import eventually, roomy_folder
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(560), pytest.mark.xdist_group("demo")]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(560)]
 EIGHT_MINUTES = 480.0
 KEYS = {
     "outcome", "classification", "confidence", "terminated", "cancelled", "utilization_before", "utilization_after",
@@ -85,7 +85,7 @@ def test_the_demo_resolves_a_real_incident_and_its_dry_run_touches_nobody() -> N
         assert (done["terminated"], done["cancelled"], done["escalations"]) == (20, 0, 0)
         assert 60 <= done["seconds_to_detect"] <= 90
         assert done["seconds_to_act"] < 15
-        assert 90 <= done["seconds_to_resolve"] < 130  # the cap lets twenty go, then it waits a minute and looks again
+        assert 30 <= done["seconds_to_resolve"] < 60  # the cap lets twenty go, and that is enough
 
         assert (shown["outcome"], shown["classification"], shown["terminated"]) == (
             "rehearsed",

@@ -96,7 +96,7 @@ def end_in_batches(e: PoolEvidence, sessions: list[Session], age: int) -> Plan:
     below = (Look(fields=("state_breakdown",)), EndIf(check="under_threshold", end="verify"))
     steps: tuple[Step, ...] = ()
     for batch in batches:
-        wait = (Pause(length=seconds(61)), *below) if steps else ()
+        wait = (*below, Pause(length=seconds(61)), *below) if steps else ()
         steps = (*steps, *wait, *end_sessions(e, batch, age))
     if (left := len(sessions) - sum(map(len, batches))) == 0:
         return Plan(steps=steps)
