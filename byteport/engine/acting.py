@@ -15,6 +15,7 @@ from byteport.model.units import minutes, seconds
 from byteport.records.change import Change, LockConflict
 from byteport.records.event import Event
 from byteport.records.incident import Phase
+from byteport.records.intent import Intent
 from byteport.records.outcome import Done, Failed, Held, Refused
 
 FRESH = seconds(30)
@@ -208,7 +209,16 @@ def _end_if(work: Work, step: EndIf) -> Change:
 def _end(work: Work, plan: Plan) -> Change:
     if isinstance(plan.end, HandOver):
         return hand_over(work, plan.end)
+    if plan.end == "verify" and (
+        cut := [intent for intent in work.intents if intent.left and intent.direction == "do"]
+    ):
+        return work.escalate(f"a cap left some for a person: {'; '.join(map(_rest_of, cut))}")
     return finish(work, plan.end, plan.reason)
+
+
+def _rest_of(intent: Intent) -> str:
+    caps = dict.fromkeys(claim.guard for claim in intent.claims if claim.up_to)
+    return f"{intent.move}, {intent.left} of {intent.asked} ({', '.join(caps)})"
 
 
 def finish(work: Work, end: str, reason: str, *events: Event) -> Change:

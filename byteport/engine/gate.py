@@ -127,13 +127,15 @@ class Gate:
             grant = Grant(key=errand.key, granted=True, amount=action.amount)  # the ledger counts it alone
         if not grant.granted:
             return Refused(verdicts=(grant.refusal,))
+        granted = as_narrow(action, claims, grant)
         new = NewIntent(
             key=errand.key,
             incident=errand.incident.id,
             step=errand.number,
             direction=errand.direction,
             move=errand.step.move,
-            action=as_narrow(action, claims, grant),
+            action=granted,
+            asked=action.amount if granted.amount < action.amount else 0,
             claims=as_granted(claims, grant),
             grant=grant,
             pre_state=before,

@@ -87,13 +87,12 @@ class Work:
     def errand(self, number: int, step: Do, direction: Any = "do") -> Errand:
         return Errand(self.page, self.incident, self.lease, number, step, self.evidence, direction)
 
-    def story(self, refused: tuple[Any, ...] = (), reason: str = "") -> Story:
+    def story(self, reason: str = "") -> Story:
         incident = self.incident
         return Story(
             evidence=self.evidence,
             diagnosis=incident.diagnosis,
             performed=tuple(map(performed, self.intents)),
-            refused=refused,
             reason=reason or incident.reason,
             link=f"{self.policy.base_url.rstrip('/')}/incidents/{incident.id}",
         )
@@ -177,4 +176,4 @@ def performed(intent: Intent) -> Performed:
             how, note = "open", "not settled"
         case refused:
             how, note = "stopped", refused.blocking.reason
-    return Performed(move=intent.move, action=intent.action, effect=intent.effect, how=how, note=note)
+    return Performed(move=intent.move, action=intent.action, effect=intent.effect, how=how, note=note, left=intent.left)

@@ -9,14 +9,14 @@ from typing import Any
 from byteport.grammar.action import Action, Effect
 from byteport.grammar.diagnosis import Diagnosis
 from byteport.grammar.evidence import Evidence
-from byteport.grammar.verdict import Verdict
 
 
 @dataclass(frozen=True)
 class Performed:
     """One step that was begun: the action as narrowed, what the target answered, and how it ended in a word.
 
-    `how`: done, not_ours (it was so before), failed, unknown, stopped, open.
+    `how`: done, not_ours (it was so before), failed, unknown, stopped, open. `left`: members of the batch that the
+    budgets did not let through.
     """
 
     move: str
@@ -24,6 +24,7 @@ class Performed:
     effect: Effect | None
     how: str
     note: str = ""
+    left: int = 0
 
     @property
     def count(self) -> int:
@@ -35,12 +36,11 @@ class Performed:
 
 @dataclass(frozen=True)
 class Story:
-    """`evidence` is the newest of each field; its `before` the first round. `refused` are the verdicts that blocked."""
+    """`evidence` is the newest of each field; its `before` the first round."""
 
     evidence: Evidence
     diagnosis: Diagnosis | None
     performed: tuple[Performed, ...] = ()
-    refused: tuple[Verdict, ...] = ()
     reason: str = ""
     link: str = ""
 

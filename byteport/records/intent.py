@@ -21,7 +21,10 @@ def intent_key(incident: str, plan_digest: str, step: int, direction: Direction)
 
 
 class Intent(Value):
-    """`action` as narrowed and journalled, never as planned. `answered`: the target replied to the last attempt."""
+    """`action` as narrowed and journalled, never as planned. `answered`: the target replied to the last attempt.
+
+    `asked`: the members that the batch had before the budgets cut it; 0 where they did not.
+    """
 
     key: str
     incident: str
@@ -31,12 +34,18 @@ class Intent(Value):
     action: AnyAction
     claims: tuple[Claim, ...] = ()
     pre_state: Json = Field(default_factory=dict)
+    asked: int = 0
     attempts: int = 0
     opened_at: AwareDatetime
     begun_at: AwareDatetime | None = None
     answered_at: AwareDatetime | None = None
     effect: Effect | None = None
     outcome: Settled | None = None
+
+    @property
+    def left(self) -> int:
+        """Members that the budgets did not let through."""
+        return max(0, self.asked - self.action.amount)
 
     @property
     def answered(self) -> bool:
@@ -54,6 +63,7 @@ class NewIntent(Value):
     action: AnyAction
     claims: tuple[Claim, ...]
     grant: Grant
+    asked: int = 0
     pre_state: Json = Field(default_factory=dict)
     undo: Undo | None = None
 

@@ -37,11 +37,13 @@ def test_db_connection_pool_exhaustion__kill_cap__allowed(clinic, backlog):
     assert alive(backlog) == 0
 
 
-def test_with_part_of_the_cap_left_only_so_many_are_ended_and_the_rest_is_let_be(clinic, backlog):
+def test_with_part_of_the_cap_left_only_so_many_are_ended_and_a_person_hears_of_the_rest(clinic, backlog):
     clinic.spend(f"db_kills:{SERVER}", 20, minutes(1), 17)
     incident = clinic.treat()
     assert alive(backlog) == 1
     assert clinic.ended(incident) == ["end_idle: end sessions idle in transaction: 3 ended"]
+    assert incident.phase is Phase.ESCALATE
+    assert "end_idle, 1 of 4 (kill_cap, kills_per_incident)" in incident.reason
 
 
 def test_a_large_backlog_is_ended_a_batch_a_minute(clinic, crowd):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -90,11 +91,24 @@ def test_the_bundle_has_what_the_contract_lists_and_fingerprints_only():
     assert bundle["pids_terminated"] == ["pid 1", "pid 2"]
     assert bundle["pids_cancelled"] == []
     assert bundle["top5_query_fingerprints"] == ["5 x SELECT ?"]
-    assert bundle["kill_cap_status"].endswith("hit: kill_cap: 20 of 20 used")
+    assert (
+        bundle["kill_cap_status"] == "5 signalled (at most 20 a minute, 60 an incident); hit: kill_cap: 20 of 20 used"
+    )
     assert bundle["last_deploy_sha"] == "no deploy source is configured, or it cannot be told"
     assert bundle["other_databases_of_the_server"] == "3 sessions, 1 idle in transaction: left alone"
     assert len(bundle["pg_stat_activity_snapshot"]) == 5
     assert json.dumps(bundle)
+
+
+def test_what_a_cap_left_and_what_was_left_alone_is_told():
+    story = told_story()
+    (done,) = story.performed
+    cut = replace(done, effect=done.effect.with_(count=3), left=2)
+    told = RUNBOOK.escalate.bundle(replace(story, performed=(cut,)))["kill_cap_status"]
+    caps = "(at most 20 a minute, 60 an incident)"
+    assert told == f"3 signalled {caps}; 2 more could be ended and were left alone; hit: 2 were not let through"
+    tight = replace(story.evidence, options={"kills_per_minute_cap": 5})
+    assert "at most 5 a minute" in RUNBOOK.escalate.bundle(replace(story, evidence=tight))["kill_cap_status"]
 
 
 def test_the_bundle_can_be_told_whatever_is_missing():

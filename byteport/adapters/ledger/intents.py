@@ -141,8 +141,8 @@ def _insert(cursor: Cursor, new: NewIntent, now: datetime) -> None:
     cursor.execute(
         """
         insert into byteport.intents
-            (key, incident, step, direction, move, action, claims, pre_state, opened_at, subject, lasting)
-        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+            (key, incident, step, direction, move, action, claims, pre_state, opened_at, subject, lasting, asked)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         """,
         [
             new.key,
@@ -156,6 +156,7 @@ def _insert(cursor: Cursor, new: NewIntent, now: datetime) -> None:
             now,
             clean(new.action.subject),
             new.action.lasting,
+            new.asked,
         ],
     )
 

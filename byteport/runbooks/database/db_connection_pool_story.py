@@ -21,6 +21,7 @@ CONTENT = (
 )  # fmt: skip
 ENDING = ("end_idle", "terminate")
 NOT_KNOWN = "not known"
+CAPS = ("kill cap", "kill_cap", "kills_per_incident")
 
 FIXES = {
     "idle_in_tx_backlog": "Set idle_in_transaction_session_timeout, and find the code that keeps a transaction open "
@@ -136,10 +137,26 @@ def query_fingerprints(story: Story) -> list[str]:
 
 
 def kill_cap_status(story: Story) -> str:
+    """How many were signalled, under which caps, and how many more could have been, or what a cap refused."""
     reached = story.count(*ENDING, "cancel")
-    refused = [verdict.reason for verdict in story.refused if verdict.guard in ("kill_cap", "kills_per_incident")]
-    hit = refused or ([story.reason] if story.reason.startswith(("kill cap", "kill_cap", "kills_per_incident")) else [])
-    return f"{reached} signalled (at most 20 a minute, 60 an incident)" + (f"; hit: {'; '.join(hit)}" if hit else "")
+    cap = story.evidence.options.get("kills_per_minute_cap", 20)
+    left = sum(step.left for step in story.performed)
+    hit = [f"{left} were not let through"] if left else []
+    hit += [story.reason] if story.reason.startswith(CAPS) else []
+    rest = _could_be_ended(story) - reached
+    more = f"; {rest} more could be ended and were left alone" if rest > 0 else ""
+    return f"{reached} signalled (at most {cap} a minute, 60 an incident){more}" + (
+        f"; hit: {'; '.join(hit)}" if hit else ""
+    )
+
+
+def _could_be_ended(story: Story) -> int:
+    """Sessions that had been idle in transaction for too long when it began; 0 for classes that end others."""
+    before = story.evidence.before
+    idle_ones = story.diagnosis is not None and story.diagnosis.name == "idle_in_tx_backlog"
+    if not (idle_ones and isinstance(before, PoolEvidence) and story.fact("state_breakdown", before=True)):
+        return 0
+    return len(before.idle_to_end(before.idle_threshold))
 
 
 def _sessions(story: Story) -> Iterable[Session]:

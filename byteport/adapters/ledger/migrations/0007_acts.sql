@@ -1,3 +1,6 @@
+-- How many members of a batch were asked for, where the budgets let fewer through; else 0.
+alter table byteport.intents add column asked integer not null default 0;
+
 -- A person's undo is found by looking at what earlier acts left behind, once for each act.
 
 alter table byteport.intents add column subject text not null default '', add column lasting boolean not null default false;
