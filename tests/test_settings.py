@@ -10,7 +10,6 @@ from byteport.errors import BadConfiguration
 from byteport.model.signal import Mode
 from byteport.model.target import TargetKind
 from byteport.settings import Settings
-from byteport.settings.sources import strangers
 
 SECRET = "hunter2-and-more"
 SHOP = f"postgresql://probe:{SECRET}@db1.example.net/shop"
@@ -198,10 +197,25 @@ def test_the_digest_changes_with_what_workers_must_agree_on_and_with_nothing_els
     assert configured(f"databases: {{shop: {{url: '{SHOP}'}}}}", BYTEPORT_MODE="dry_run").digest() != plain
 
 
-def test_variables_that_are_no_settings_are_named_and_not_refused(configured) -> None:
-    environ = {"BYTEPORT_DATABSE_URL": "x", "BYTEPORT_WEB__PORT": "1", "BYTEPORT_CONFIG": "x", "PATH": "/bin"}
-    assert strangers(Settings, environ) == ("BYTEPORT_DATABSE_URL",)
-    assert configured(BYTEPORT_DATABSE_URL="x").database_url is None
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("BYTEPORT_RUNBOOK_DRYRUN", "; did you mean 'BYTEPORT_RUNBOOK_DRY_RUN'?"),
+        ("BYTEPORT_PAUSED", "; did you mean 'BYTEPORT_PAUSE'?"),
+        ("BYTEPORT_DATABSE_URL", "; did you mean 'BYTEPORT_DATABASE_URL'?"),
+        ("BYTEPORT_WHATEVER", ""),
+    ],
+)
+def test_a_misspelt_switch_is_an_error_and_not_a_switch_that_is_off(configured, name: str, meant: str) -> None:
+    assert problems(configured, **{name: "true"}) == {name: f"not a setting{meant}"}
+
+
+def test_what_others_put_into_the_environment_is_no_error(configured) -> None:
+    links = {
+        "BYTEPORT_WEB_SERVICE_HOST": "10.0.0.1", "BYTEPORT_WEB_SERVICE_PORT_HTTP": "80",
+        "BYTEPORT_WEB_PORT": "tcp://10.0.0.1:80", "BYTEPORT_WEB_PORT_80_TCP_ADDR": "10.0.0.1",
+    }  # fmt: skip
+    assert configured(PATH="/bin", BYTEPORT_IMAGE="byteport:local", **links).mode is Mode.DRY_RUN
 
 
 def test_a_misspelt_key_of_a_section_in_the_environment_is_an_error(configured) -> None:

@@ -19,9 +19,10 @@ CLIP = 400
 _CREDENTIALS = re.compile(r"(?<=://)[^@/\s]*@|password\s*=\s*(?:'[^']*'|\S+)", re.IGNORECASE)
 _REFUSED = re.compile(
     r"authentication failed|no pg_hba\.conf entry|role \".*\" does not exist|not permitted to log in"
-    r"|permission denied|admin access needed|no such user|not allowed|password supplied",
+    r"|permission denied|admin access needed|no such user|not allowed|password supplied"
+    r"|too many connections for",  # a role's or a database's own limit: the server itself may have room
 )
-_FULL = re.compile(r"remaining connection slots|too many (?:clients|connections)|no more connections allowed")
+_FULL = re.compile(r"remaining connection slots|too many clients|no more connections allowed")
 _WRONG = re.compile(
     r"database \".*\" does not exist|no such database|unsupported startup parameter|not currently accepting"
 )

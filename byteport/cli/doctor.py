@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -64,11 +63,8 @@ def findings(scene: Scene) -> Iterator[Finding]:
 def _configuration(settings: Settings) -> Iterator[Finding]:
     from byteport import plugins
     from byteport.settings.pages import problems_with
-    from byteport.settings.sources import strangers
 
     loaded = plugins.find(settings.pages_folder)
-    for name in strangers(type(settings), os.environ):
-        yield Finding("environment", "warning", f"{name} is no setting of BytePort")
     for lost in loaded.broken:
         yield Finding(f"runbook {lost.name}", "failed", f"of {lost.origin} did not load: {lost.why}")
     problems = problems_with(settings, loaded.pages)

@@ -36,11 +36,13 @@ class OnSignal:
 
 @dataclass(frozen=True)
 class Option:
-    """A setting of the page. One that a guard names as its `option` may only tighten."""
+    """A setting of the page, within `least` and `most`. One that a guard names as its `option` may only tighten."""
 
     name: str
     default: Any
     meaning: str
+    least: float | None = None
+    most: float | None = None
 
 
 @dataclass(frozen=True)

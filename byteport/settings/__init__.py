@@ -118,6 +118,7 @@ class Settings(Section, BaseSettings):
     def load(cls, path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Self:
         """File and environment, the environment winning. Raises BadConfiguration with every error at once."""
         told, problems = sources.told_by(cls, path, environ)
+        problems += sources.misspelt(cls, environ)
         try:
             settings = cls.model_validate(told)
         except ValidationError as error:

@@ -30,7 +30,8 @@ def _wrong(page: Runbook, name: str, value: Any) -> Iterator[str]:
     if name not in options:
         yield f"an option of the page{_near(name, options)}"
         return
-    default = options[name].default
+    option = options[name]
+    default = option.default
     numeric = isinstance(default, int | float) and not isinstance(default, bool)
     if numeric and (isinstance(value, bool) or not isinstance(value, int | float)):
         yield "a number"
@@ -38,6 +39,12 @@ def _wrong(page: Runbook, name: str, value: Any) -> Iterator[str]:
     if isinstance(default, bool | str) and not isinstance(value, type(default)):
         yield "true or false" if isinstance(default, bool) else "a text"
         return
+    if isinstance(default, int) and isinstance(value, float):
+        yield "a whole number"
+    if option.least is not None and value < option.least:
+        yield f"at least {option.least:g}"
+    if option.most is not None and value > option.most:
+        yield f"at most {option.most:g}"
     limits = [guard.limit for guard in all_guards(page) if isinstance(guard, Budget) and guard.option == name]
     if limits and value > min(limits):
         yield f"at most {min(limits)}: a limit may only be tightened"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -16,7 +17,15 @@ from pydantic_settings.exceptions import SettingsError
 from byteport.errors import BadConfiguration
 
 PREFIX = "BYTEPORT_"
-NOT_SETTINGS = frozenset({"BYTEPORT_CONFIG", "BYTEPORT_DEBUG"})
+NOT_SETTINGS = frozenset(
+    {
+        "BYTEPORT_CONFIG", "BYTEPORT_DEBUG", "BYTEPORT_DEMO_CLIENTS", "BYTEPORT_DEMO_CLIENTS_URL",
+        "BYTEPORT_IMAGE", "BYTEPORT_PORT", "BYTEPORT_BASE_URL",  # the compose file's own
+    }
+)  # fmt: skip
+# Kubernetes tells every pod of the services beside it: BYTEPORT_WEB_SERVICE_HOST, BYTEPORT_WEB_PORT=tcp://…
+SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT)(_\w+)?$|_PORT_\d+_(TCP|UDP|SCTP)(_\w+)?$")
+LINKED = ("tcp://", "udp://", "sctp://")
 PLACES = (Path("byteport.yaml"), Path("/etc/byteport/byteport.yaml"))
 LARGEST = 1024 * 1024
 NOT_KEYS = ("literal['']", "constrained-str", "[key]")
@@ -125,10 +134,25 @@ def from_file(path: Path) -> dict[str, Any]:
 
 
 def strangers(settings: type[BaseSettings], environ: Mapping[str, str]) -> tuple[str, ...]:
-    """BYTEPORT_ variables that are no settings: misspelt, or another program's. Names only."""
-    known = {f"{PREFIX}{name}".upper() for name in settings.model_fields} | NOT_SETTINGS
-    names = (name for name in environ if name.upper().startswith(PREFIX))
+    """BYTEPORT_ variables that are no settings: a switch that is misspelt must not be taken for one that is off."""
+    known = _known(settings) | NOT_SETTINGS
+    names = (name for name in environ if name.upper().startswith(PREFIX) and not _is_service_link(name, environ[name]))
     return tuple(sorted(n for n in names if n.upper() not in known and n.upper().partition("__")[0] not in known))
+
+
+def _known(settings: type[BaseSettings]) -> frozenset[str]:
+    return frozenset(f"{PREFIX}{name}".upper() for name in settings.model_fields)
+
+
+def _is_service_link(name: str, value: str) -> bool:
+    return bool(SERVICE_LINK.search(name)) or (name.endswith("_PORT") and value.startswith(LINKED))
+
+
+def misspelt(settings: type[BaseSettings], environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Each stranger as (name, what was expected)."""
+    for name in strangers(settings, environ):
+        near = difflib.get_close_matches(name.upper(), sorted(_known(settings)), n=1, cutoff=0.8)
+        yield name, "not a setting" + (f"; did you mean {near[0]!r}?" if near else "")
 
 
 def problems_of(error: ValidationError, settings: type[BaseModel]) -> Iterator[tuple[str, str]]:

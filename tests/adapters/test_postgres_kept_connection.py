@@ -61,6 +61,15 @@ def test_without_a_kept_connection_a_full_server_is_out_of_reach(ill, crowd):
         databases.utilization(DB)
 
 
+@pytest.mark.parametrize("whose", ["ROLE eyes", "DATABASE app"])
+def test_a_limit_of_our_own_login_is_not_a_full_server(ill, whose):
+    url = ill.role("eyes", member_of=("pg_monitor",))
+    ill.run(f"ALTER {whose} CONNECTION LIMIT 0")
+    with looking(url) as databases, pytest.raises(Denied, match="too many connections for") as refused:
+        databases.utilization(DB)
+    assert "every slot is taken" not in str(refused.value)
+
+
 def test_a_lost_connection_is_opened_again(eyes, ill):
     eyes.limits(DB)
     ill.end_sessions()

@@ -153,9 +153,10 @@ RUNBOOK = Runbook(
     },
     options=(
         Option("kills_per_minute_cap", 20, "sessions ended or cancelled a minute; may only be lowered"),
-        Option("idle_in_tx_threshold_sec", 300, "age of a session idle in transaction before it may be ended"),
-        Option("query_budget_sec", 300, "how long a statement may run"),
-        Option("verify_threshold_pct", 70, "use to get below; may only be lowered"),
+        Option("idle_in_tx_threshold_sec", 300, "age of a session idle in transaction before it may be ended",
+               least=1),
+        Option("query_budget_sec", 300, "how long a statement may run", least=1),
+        Option("verify_threshold_pct", 70, "use to get below; may only be lowered", least=1, most=70),
     ),
     verify=(
         Check("utilization < 70%", PoolEvidence.under_threshold, ("state_breakdown",), **RETRIED_ONCE),
