@@ -209,8 +209,7 @@ class World:
 
 def _rests(incident: Incident) -> bool:
     told = incident.phase is Phase.ESCALATE and incident.escalated_at is not None
-    awaiting = incident.phase is Phase.PLAN and incident.mode is Mode.APPROVE and incident.plan is not None
-    return incident.phase is Phase.CLOSED or told or awaiting
+    return incident.phase is Phase.CLOSED or told or incident.awaits_approval
 
 
 def race(calls: Sequence[Callable[[], Any]]) -> list[Any]:
