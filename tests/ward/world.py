@@ -67,6 +67,7 @@ CHANGING = frozenset(
         "store_answers",
         "groups_to_send",
         "deliveries_due",
+        "still_to_send",
         "delivered",
         "not_delivered",
         "reserve",
