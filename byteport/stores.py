@@ -25,6 +25,7 @@ from byteport.records.incident import Incident, Phase
 from byteport.records.intent import Intent, NewIntent, Obligation
 from byteport.records.outcome import Done, Failed, Refused
 from byteport.records.standing import GuardRow, HeldLock, NewVeto, PauseRow, Promotion, Standing
+from byteport.stores_abandoned import Abandoned
 
 
 class Admission(Value):
@@ -87,7 +88,7 @@ class Listing(Value):
     signals: int
 
 
-class Ledger(Protocol):
+class Ledger(Abandoned, Protocol):
     """The truth. Transitions are compare-and-set on the claim's token and the version; the journal line commits with
     what it tells. All times are the ledger's own."""
 
@@ -98,8 +99,9 @@ class Ledger(Protocol):
         signal on an escalated incident, makes that incident due at once. Clears `clear_since`."""
         ...
 
-    def condition_cleared(self, runbook: str, target_key: str) -> None:
-        """The source looked and the condition is gone: date it on the open incident (`clear_since`), if any, once."""
+    def condition_cleared(self, runbook: str, signal: Signal) -> None:
+        """The source looked and the condition is gone: date it on the open incident (`clear_since`), if any, once.
+        Nothing for an event that was taken before, or one that is older than what the same source has fired since."""
         ...
 
     def see_target(self, target: Target) -> None:
@@ -129,14 +131,6 @@ class Ledger(Protocol):
         ...
 
     def incident(self, incident_id: str) -> Incident | None: ...
-    def orphans(self, pages: Sequence[str], after: timedelta = timedelta(seconds=60)) -> list[str]:
-        """Due incidents that nobody with their page has claimed for `after`; their page is not among `pages`."""
-        ...
-
-    def adopt(self, incident_id: str, page: str, *, diagnose_anew: bool, reason: str) -> None:
-        """Give an orphan the page at hand: back to OPEN when no intent exists (`diagnose_anew`), else to ESCALATE."""
-        ...
-
     def intents_of(self, incident_id: str) -> list[Intent]: ...
 
     # -- evidence ----------------------------------------------------------------------------------------------------
@@ -206,6 +200,10 @@ class Ledger(Protocol):
     # -- people ------------------------------------------------------------------------------------------------------
     def deliveries_due(self, limit: int = 20) -> list[Delivery]:
         """Take due deliveries for 60 s each (SKIP LOCKED); `tries` counts up."""
+        ...
+
+    def still_to_send(self, delivery: Delivery) -> bool:
+        """Whether it is still the taker's, which then has another 60 s; asked just before it is sent."""
         ...
 
     def delivered(self, delivery: Delivery, receipt: Receipt) -> None: ...

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from byteport.engine import approving
 from byteport.engine.work import Work
 from byteport.grammar.plan import HandOver, Plan
 from byteport.grammar.truth import truth_of
 from byteport.model.signal import Mode, Severity, Signal
-from byteport.model.units import minutes
 from byteport.records.change import Change
 from byteport.records.event import Event
 from byteport.records.incident import Phase
-
-APPROVAL_DEADLINE = minutes(30)
 
 
 def open_incident(work: Work) -> Change:
@@ -48,7 +46,7 @@ def plan(work: Work) -> Change:
     """Freeze the plan, and let the mode and what stands decide whether it is rehearsed, asked for, or carried out."""
     incident = work.incident
     if incident.plan is not None:
-        return _asked_before(work)
+        return approving.asked_before(work)
     if incident.diagnosis is None:
         return work.escalate("planned without a diagnosis")
     made = work.page.plan(incident.diagnosis, work.evidence)
@@ -66,8 +64,7 @@ def plan(work: Work) -> Change:
             return work.escalate(f"not acted: {why}", told, plan=made, blocked_by_guard=True)
         return work.go(Phase.WRITE_UP, told, text=why, plan=made, ending="suppressed", reason=why)
     if incident.mode is Mode.APPROVE:
-        wait = {"due_at": work.now + APPROVAL_DEADLINE, "plan": made, "command": ""}  # nobody has seen this one yet
-        return work.go(Phase.PLAN, told, text="waiting for approval", **wait)
+        return approving.ask(work, made, told)
     return work.go(Phase.ACT, told, text=_in_words(made), plan=made)
 
 
@@ -138,19 +135,6 @@ def _is_critical(work: Work) -> bool:
     if work.page.critical is None:
         return work.incident.signal.severity is Severity.CRITICAL
     return truth_of(work.page.critical, work.evidence).value is not False
-
-
-def _asked_before(work: Work) -> Change:
-    """The approval was given, or its deadline has passed."""
-    incident = work.incident
-    if incident.command != "approve":
-        return work.escalate("nobody approved the plan in time")
-    told = Event(kind="approval", text=f"approved by {incident.command_by}", data={"plan": _digest(work)})
-    return work.go(Phase.ACT, told, text="approved", command="")
-
-
-def _digest(work: Work) -> str:
-    return work.incident.plan.digest if work.incident.plan else ""
 
 
 def _class_of(work: Work) -> str:

@@ -10,7 +10,6 @@ from datetime import timedelta
 
 from byteport.engine.engine import Engine
 from byteport.errors import Unavailable
-from byteport.model.signal import Mode
 from byteport.model.units import minutes
 from byteport.records.event import StoredEvent
 from byteport.records.evidence import Looked
@@ -21,9 +20,8 @@ BEAT = 0.1
 
 def rests(incident: Incident) -> bool:
     """Nothing more happens to it without a person, a signal, or days."""
-    awaiting = incident.phase is Phase.PLAN and incident.mode is Mode.APPROVE and incident.plan is not None
     told = incident.phase is Phase.ESCALATE and incident.escalated_at is not None
-    return incident.phase is Phase.CLOSED or awaiting or told
+    return incident.phase is Phase.CLOSED or incident.awaits_approval or told
 
 
 def drive(

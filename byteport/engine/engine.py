@@ -13,6 +13,7 @@ from byteport.engine.intake import ByHand, Intake
 from byteport.engine.outbox import Outbox
 from byteport.engine.pages import Pages
 from byteport.engine.policy import Policy
+from byteport.engine.stranded import leave_to_people
 from byteport.engine.work import Work, jittered
 from byteport.errors import NotKnown, Permanent, Stale, Transient, Unavailable
 from byteport.grammar.evidence import fields_of
@@ -170,13 +171,13 @@ class Engine:
         return self.outbox.deliver_due(limit)
 
     def tend(self) -> None:
-        """Housekeeping: adopt incidents whose page no worker has, and forget what is past its retention."""
-        for orphan in self.ledger.orphans(self.pages.digests):
-            incident = self.ledger.incident(orphan)
-            if incident is None or incident.runbook not in self.pages.by_name:
-                continue
-            why = f"no worker has page {incident.page} any more"
-            self.ledger.adopt(orphan, self.pages[incident.runbook].digest, diagnose_anew=True, reason=why)
+        """Housekeeping: adopt incidents whose page no worker has, leave those whose runbook is gone to people, and
+        forget what is past its retention."""
+        digests = {name: page.digest for name, page in self.pages.by_name.items()}
+        for orphan in self.ledger.orphans(digests):
+            why = f"no worker has page {orphan.page} any more"
+            self.ledger.adopt(orphan.incident, digests[orphan.runbook], diagnose_anew=True, reason=why)
+        leave_to_people(self.ledger, tuple(digests), self.policy)
         self.ledger.forget_before(self.policy.retention)
 
 

@@ -42,6 +42,7 @@ def look_now(ledger: Ledger, policy: Policy, errand: Errand) -> Facts:
         undoing=errand.direction == "undo",
         live_since=standing.promotion.live_since if standing.promotion else None,
         by_person=incident.person,
+        asked=incident.mode is Mode.APPROVE,  # such an incident leaves PLAN by a person's word alone
         options=policy.options_of(errand.page, target),
     )
 
@@ -53,8 +54,7 @@ def _mode_now(policy: Policy, standing: Standing, errand: Errand) -> Mode:
         return Mode.LIVE
     if incident.person:
         return incident.mode if policy.ceiling_of(incident.runbook) is not Mode.DRY_RUN else Mode.DRY_RUN
-    now = policy.mode_of(incident.runbook, standing.promotion)
-    return Mode.DRY_RUN if Mode.DRY_RUN in (now, incident.mode) else incident.mode
+    return policy.stricter(policy.mode_of(incident.runbook, standing.promotion), incident.mode)
 
 
 def _other_than(ours: str, alive: tuple[str, ...]) -> str:

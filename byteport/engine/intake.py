@@ -42,7 +42,7 @@ class Intake:
         if page.target is not signal.target.kind:
             raise BadInput("target.kind", f"{page.target} for {page.name}, got {signal.target.kind}")
         if signal.resolved:
-            self.ledger.condition_cleared(page.name, signal.target.key)
+            self.ledger.condition_cleared(page.name, _clean(signal))
             return None
         admission = self.ledger.admit(self._opening(signal, page, by_hand))
         if not admission.absorbed and not (by_hand and by_hand.driver):
@@ -50,7 +50,7 @@ class Intake:
         return admission
 
     def _opening(self, signal: Signal, page: Runbook, by_hand: ByHand | None) -> Opening:
-        clean = signal.with_(raw=redact(signal.raw), labels=redact(signal.labels), summary=redact(signal.summary))
+        clean = _clean(signal)
         critical = signal.severity is Severity.CRITICAL
         if by_hand is not None:
             if by_hand.mode is not Mode.DRY_RUN and (switch := self.policy.forbidding_switch(page.name)):
@@ -68,3 +68,8 @@ class Intake:
         promotions = {row.runbook: row for row in self.ledger.promotions()}
         mode = self.policy.mode_of(page.name, promotions.get(page.name))
         return Opening(signal=clean, runbook=page.name, page=page.digest, mode=mode, critical=critical)
+
+
+def _clean(signal: Signal) -> Signal:
+    """Without secrets, as it is stored."""
+    return signal.with_(raw=redact(signal.raw), labels=redact(signal.labels), summary=redact(signal.summary))

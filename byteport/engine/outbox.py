@@ -36,8 +36,10 @@ class Outbox:
     fallback: str = "journal"
 
     def deliver_due(self, limit: int = 20) -> int:
-        """Send what is due; how many were delivered."""
-        return sum(self._deliver(delivery) for delivery in self.ledger.deliveries_due(limit))
+        """Send what is due; how many were delivered. Each is asked for again when its turn comes: while those before it
+        were sent it may have become another worker's."""
+        due = self.ledger.deliveries_due(limit)
+        return sum(self._deliver(delivery) for delivery in due if self.ledger.still_to_send(delivery))
 
     def _deliver(self, delivery: Delivery) -> bool:
         channel = self.channels.get(delivery.message.channel)

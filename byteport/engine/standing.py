@@ -34,6 +34,18 @@ class LiveMode(Guard):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Asked(Guard):
+    """Where the mode is `approve`, also where it has become so during a run, a person has released the plan."""
+
+    kind: ClassVar[str] = "dry_run"
+
+    def check(self, action: Action, facts: Facts) -> Verdict:
+        if facts.mode is not Mode.APPROVE or facts.asked:
+            return self.allow()
+        return self.deny("the mode is approve by now, and nobody was asked")
+
+
+@dataclass(frozen=True, kw_only=True)
 class NotSilenced(Guard):
     """No silence and no maintenance window covers the target; they stop acting, not looking."""
 
@@ -146,6 +158,7 @@ def standing_guards(policy: Policy) -> tuple[Guard, ...]:
     return (
         KillSwitch(name="pause"),
         LiveMode(name="live_mode"),
+        Asked(name="approval"),
         NotSilenced(name="silence"),
         NoVeto(name="human_veto"),
         NotOurselves(name="self_targets"),

@@ -16,8 +16,20 @@ STORM = "storm_breaker"
 
 
 def escalation(work: Work) -> tuple[Message, ...]:
-    """One message for each of the page's channels that is configured; the fallback where none is."""
-    return _messages(work, "escalation", work.incident.reason, full=True)
+    """One message for each of the page's channels that is configured; the fallback where none is. In a storm all of
+    its incidents are one matter, but for what was left behind at a target."""
+    storm = "" if _left_something(work) else _storm_now(work)
+    return _messages(work, "escalation", storm or work.incident.reason, full=True)
+
+
+def _storm_now(work: Work) -> str:
+    incident = work.incident
+    storm = work.ledger.standing(incident.id, incident.runbook, incident.signal.target).storm
+    return f"{STORM}: storm: {storm}" if storm else ""
+
+
+def _left_something(work: Work) -> bool:
+    return any(event.kind == "undo" and event.data.get("state") == "escalated" for event in work.events)
 
 
 def resolution(work: Work) -> tuple[Message, ...]:

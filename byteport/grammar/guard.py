@@ -18,7 +18,7 @@ class Facts:
     """What the gate read just before an attempt. `annotations` None means that they could not be read.
 
     `lasting` names this page's acts on the target that should still stand; `saw_the_veto`: it was this incident's own
-    look that showed one of them undone by somebody.
+    look that showed one of them undone by somebody. `asked`: a person has released the plan.
     """
 
     evidence: Evidence
@@ -41,6 +41,7 @@ class Facts:
     other_configuration: str = ""
     live_since: datetime | None = None
     by_person: str = ""
+    asked: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
 

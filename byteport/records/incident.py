@@ -57,7 +57,8 @@ class CheckResult(Value):
 class Incident(Value):
     """`due_at` is every wait, retry and back-off; `cursor` the next step of the frozen plan, `attempt` tries of it.
 
-    `look_until` is the open round's deadline; `relooks` counts looks before a step that left its evidence too old;
+    `look_until` is the open round's deadline; `relooks` counts looks before a step that left its evidence too old,
+    `asked` how often a person was asked for a plan;
     `escalated_at` says that people were told; `ending` how it closed; `driver` names the one process that may move it
     (empty: the fleet).
     """
@@ -77,6 +78,7 @@ class Incident(Value):
     cursor: int = 0
     attempt: int = 0
     relooks: int = 0
+    asked: int = 0
     version: int = 0
     reason: str = ""
     ending: Ending = ""
@@ -108,11 +110,16 @@ class Incident(Value):
     is_due_now: bool = Field(default=False, exclude=True)
 
     @property
+    def awaits_approval(self) -> bool:
+        """A person was asked and has not answered; once they have, the first try of the step is a look."""
+        return self.phase is Phase.PLAN and self.mode is Mode.APPROVE and self.plan is not None and not self.attempt
+
+    @property
     def word(self) -> str:
         """What people see."""
         if self.phase is Phase.CLOSED:
             return self.ending or "closed"
-        if self.phase is Phase.PLAN and self.mode is Mode.APPROVE and self.plan is not None:
+        if self.awaits_approval:
             return "awaiting_approval"
         if self.phase is Phase.WRITE_UP and self.ending:
             return self.ending

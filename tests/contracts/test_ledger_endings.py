@@ -13,6 +13,7 @@ from byteport.records.change import Change
 from byteport.records.evidence import Round
 from byteport.records.incident import Phase
 from byteport.records.outcome import Done, Failed
+from byteport.stores_abandoned import Orphan
 from tests.contracts.conftest import PAGE, RUNBOOK, Kick, target_of
 
 
@@ -85,10 +86,11 @@ def test_a_child_has_no_children(world):
 def test_an_orphan_is_adopted_anew_where_nothing_was_intended(world):
     incident = world.open()
     world.move(incident, phase=Phase.CLASSIFY)
-    assert world.ledger.orphans(["page-2"]) == []
+    assert world.ledger.orphans({RUNBOOK: "page-2"}) == []
     world.travel(61)
-    assert world.ledger.orphans([PAGE]) == []
-    assert world.ledger.orphans(["page-2"]) == [incident]
+    assert world.ledger.orphans({RUNBOOK: PAGE}) == []
+    assert world.ledger.orphans({"other": "page-2"}) == []
+    assert world.ledger.orphans({RUNBOOK: "page-2"}) == [Orphan(incident=incident, runbook=RUNBOOK, page=PAGE)]
     world.ledger.adopt(incident, "page-2", diagnose_anew=True, reason="page-1 is gone")
     adopted = world.ledger.incident(incident)
     assert (adopted.phase, adopted.page, adopted.plan) == (Phase.OPEN, "page-2", None)

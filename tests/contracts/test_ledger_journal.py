@@ -161,3 +161,12 @@ def test_forgetting_gives_no_budget_back_until_its_window_has_passed(world):
     world.travel(3600)
     world.ledger.forget_before(timedelta(seconds=300))
     assert world.sql("select * from byteport.spends") == []
+
+
+def test_the_chain_of_an_incident_that_is_not_there_is_not_whole(world):
+    assert world.ledger.verify_chain("inc-none") == 1
+    incident = world.open()
+    world.move(incident, phase=Phase.CLOSED, ending="resolved")
+    assert world.ledger.verify_chain(incident) is None
+    world.sql("delete from byteport.incidents where id = %s", incident)
+    assert world.ledger.verify_chain(incident) == 1

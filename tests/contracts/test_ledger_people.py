@@ -1,4 +1,4 @@
-"""The outbox, standing orders and commands: what people are told, and what they say."""
+"""The outbox and standing orders: what people are told, and what holds until they say otherwise."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from byteport.records.change import Change
 from byteport.records.delivery import Receipt
 from byteport.records.incident import Phase
 from byteport.records.standing import NewVeto
-from tests.contracts.conftest import PAGE, RUNBOOK, race, target_of
+from tests.contracts.conftest import RUNBOOK, race, target_of
 
 
 def told(world, *messages, key="db-1"):
@@ -35,6 +35,21 @@ def test_a_message_is_delivered_once(world):
     (sent,) = world.ledger.deliveries_of(incident)
     assert (sent.state, sent.reference) == ("sent", "ts-1")
     assert world.kinds(incident).count("delivery") == 1
+
+
+def test_a_delivery_is_its_takers_until_another_takes_it(world):
+    told(world, world.message())
+    (first,) = world.ledger.deliveries_due()
+    world.travel(50)
+    assert world.ledger.still_to_send(first)
+    world.travel(50)
+    assert world.ledger.deliveries_due() == [], "asking gave it another minute"
+    world.travel(11)
+    (second,) = world.ledger.deliveries_due()
+    assert not world.ledger.still_to_send(first)
+    assert world.ledger.still_to_send(second)
+    world.ledger.delivered(first, Receipt(reference="ts-1"))
+    assert not world.ledger.still_to_send(second)
 
 
 def test_senders_at_once_take_each_delivery_once(world):
@@ -117,51 +132,6 @@ def test_the_same_matter_from_many_incidents_at_once_is_told_once(world):
     race([lambda c=c: world.ledger.save(Change(incident=c[0], messages=(world.message(),)), c[1]) for c in claims])
     rows = world.sql("select state, count(*) as n from byteport.deliveries group by state order by state")
     assert rows == [{"state": "due", "n": 1}, {"state": "suppressed", "n": 5}]
-
-
-@pytest.mark.parametrize("word", ["cancel", "close"])
-def test_a_command_waits_for_the_next_move_and_is_due_at_once(world, word):
-    incident = world.open()
-    seen, lease = world.claim(incident)
-    world.ledger.save(Change(incident=seen.to(Phase.VERIFY, due_at=lease.now + timedelta(hours=1))), lease)
-    commanded = world.ledger.command(incident, word, "ada", "enough")
-    assert (commanded.command, commanded.command_by, commanded.command_why) == (word, "ada", "enough")
-    seen, lease = world.claim(incident)
-    assert seen.command == word
-    assert world.ledger.save(Change(incident=seen.model_copy(update={"command": ""})), lease).command == ""
-    assert "command" in world.kinds(incident)
-
-
-def test_a_command_during_a_move_is_not_lost(world):
-    incident = world.open()
-    seen, lease = world.claim(incident)
-    world.ledger.command(incident, "cancel", "ada", "enough")
-    saved = world.ledger.save(Change(incident=seen.to(Phase.ACT, due_at=lease.now + timedelta(hours=1))), lease)
-    assert (saved.command, saved.phase) == ("cancel", Phase.ACT)
-    assert world.claim(incident)[0].command == "cancel"
-
-
-def test_an_ack_cuts_no_wait_short(world):
-    incident = world.open()
-    seen, lease = world.claim(incident)
-    world.ledger.save(Change(incident=seen.to(Phase.ACT, due_at=lease.now + timedelta(hours=1))), lease)
-    assert world.ledger.command(incident, "ack", "ada", "mine").command == "ack"
-    assert world.ledger.claim(incident, [PAGE]) is None
-
-
-@pytest.mark.parametrize(("incident", "word"), [("inc-none", "close"), ("", "close"), ("open", "explode")])
-def test_a_command_that_cannot_be_followed_is_bad_input(world, incident, word):
-    opened = world.open()
-    with pytest.raises(BadInput):
-        world.ledger.command(opened if incident == "open" else incident, word, "ada", "")
-    assert world.ledger.incident(opened).command == ""
-
-
-def test_an_ended_incident_takes_no_command(world):
-    incident = world.open()
-    world.move(incident, phase=Phase.CLOSED, ending="resolved")
-    with pytest.raises(BadInput, match="ended"):
-        world.ledger.command(incident, "close", "ada", "")
 
 
 def test_a_pause_stands_until_it_is_resumed(world):

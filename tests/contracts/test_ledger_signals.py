@@ -150,9 +150,9 @@ def test_a_cleared_condition_is_dated_once_and_wakes_who_waits_for_it(world):
     incident = world.open()
     seen, lease = world.claim(incident)
     world.ledger.save(Change(incident=seen.to(Phase.ESCALATE, due_at=lease.now + timedelta(days=7))), lease)
-    world.ledger.condition_cleared(RUNBOOK, "db-1")
+    world.ledger.condition_cleared(RUNBOOK, world.signal(resolved=True))
     dated = world.ledger.incident(incident).clear_since
-    world.ledger.condition_cleared(RUNBOOK, "db-1")
+    world.ledger.condition_cleared(RUNBOOK, world.signal(resolved=True))
     assert world.ledger.incident(incident).clear_since == dated is not None
     assert [due.incident for due in world.ledger.wake_due()] == [incident]
 
@@ -160,7 +160,7 @@ def test_a_cleared_condition_is_dated_once_and_wakes_who_waits_for_it(world):
 def test_a_clearing_during_a_move_does_not_cut_the_wait_that_it_ends_with_short(world):
     incident = world.open()
     seen, lease = world.claim(incident)
-    world.ledger.condition_cleared(RUNBOOK, "db-1")
+    world.ledger.condition_cleared(RUNBOOK, world.signal(resolved=True))
     saved = world.ledger.save(Change(incident=seen.to(Phase.ACT, due_at=lease.now + timedelta(seconds=60))), lease)
     assert saved.clear_since is not None
     assert world.ledger.claim(incident, [PAGE]) is None
@@ -168,13 +168,13 @@ def test_a_clearing_during_a_move_does_not_cut_the_wait_that_it_ends_with_short(
 
 def test_a_new_signal_takes_the_clearing_back(world):
     incident = world.open()
-    world.ledger.condition_cleared(RUNBOOK, "db-1")
+    world.ledger.condition_cleared(RUNBOOK, world.signal(resolved=True))
     world.open()
     assert world.ledger.incident(incident).clear_since is None
 
 
 def test_a_clearing_of_nothing_is_nothing(world):
-    world.ledger.condition_cleared(RUNBOOK, "db-1")
+    world.ledger.condition_cleared(RUNBOOK, world.signal(resolved=True))
     assert world.ledger.listing() == []
 
 
@@ -196,3 +196,26 @@ def test_targets_count_while_they_were_seen_within_a_day(world):
     world.travel(24 * 3600 + 1)
     world.ledger.see_target(target_of("db-2"))
     assert world.ledger.standing(incident, RUNBOOK, target_of()).known_targets == 1
+
+
+@pytest.mark.parametrize("odd", ["a\x00b", "\U0010ffff" * 200, "'; drop table byteport.events; --"], ids=ascii)
+def test_any_event_id_is_taken_and_known_again(world, odd):
+    opening = world.opening(of={"event_id": odd})
+    first = world.ledger.admit(opening)
+    again = world.ledger.admit(opening)
+    assert (again.incident, again.duplicate) == (first.incident, True)
+
+
+def test_clearings_that_belong_to_no_incident_are_forgotten_in_time(world):
+    world.ledger.condition_cleared(RUNBOOK, world.signal(resolved=True, event_id="c-1"))
+    world.travel(2 * 86400)
+    world.ledger.forget_before(timedelta(days=3))
+    assert len(world.sql("select id from byteport.signals")) == 1
+    world.ledger.forget_before(timedelta(days=1))
+    assert world.sql("select id from byteport.signals") == []
+
+
+def test_the_same_clearing_from_everywhere_at_once_is_kept_once(world):
+    incident, cleared = world.open(), world.signal(resolved=True, event_id="c-1")
+    assert race([lambda: world.ledger.condition_cleared(RUNBOOK, cleared)] * 8) == [None] * 8
+    assert world.kinds(incident).count("cleared") == 1

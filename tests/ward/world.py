@@ -67,6 +67,7 @@ CHANGING = frozenset(
         "store_answers",
         "groups_to_send",
         "deliveries_due",
+        "still_to_send",
         "delivered",
         "not_delivered",
         "reserve",
@@ -209,8 +210,7 @@ class World:
 
 def _rests(incident: Incident) -> bool:
     told = incident.phase is Phase.ESCALATE and incident.escalated_at is not None
-    awaiting = incident.phase is Phase.PLAN and incident.mode is Mode.APPROVE and incident.plan is not None
-    return incident.phase is Phase.CLOSED or told or awaiting
+    return incident.phase is Phase.CLOSED or told or incident.awaits_approval
 
 
 def race(calls: Sequence[Callable[[], Any]]) -> list[Any]:

@@ -17,12 +17,24 @@ from byteport.adapters.ledger.reading import Reading
 from byteport.adapters.ledger.recount import Recount
 from byteport.adapters.ledger.saving import Saving
 from byteport.adapters.ledger.signals import Signals
+from byteport.adapters.ledger.stranded import StrandedRows
 from byteport.errors import Permanent
 from byteport.stores import Ledger
 
 
 class PostgresLedger(
-    Signals, Moves, Saving, EvidenceRounds, Intents, Recount, Locks, OutboxRows, Reading, Orders, CountingLedger
+    Signals,
+    Moves,
+    Saving,
+    EvidenceRounds,
+    Intents,
+    Recount,
+    Locks,
+    OutboxRows,
+    Reading,
+    Orders,
+    CountingLedger,
+    StrandedRows,
 ):
     """The `Ledger` port on PostgreSQL. Connects when first asked, in each process anew, and then sees to it that the
     schema is this release's (Permanent, naming `byteport migrate`)."""

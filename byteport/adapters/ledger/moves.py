@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from byteport.adapters.ledger.base import Stored, append, lock_as_holder, lock_incident, now_of, renew_locks
@@ -12,6 +12,7 @@ from byteport.records.change import Lease
 from byteport.records.event import Event
 from byteport.records.incident import Incident, Phase
 from byteport.stores import Due
+from byteport.stores_abandoned import Orphan
 
 # A waiter finds its conditions asked again on the row as it then stands, and `clock()` read again.
 _CLAIM = """
@@ -101,55 +102,67 @@ class Moves(Stored):
         row = self.row("select * from byteport.incidents where id = %s", [incident_id])
         return None if row is None else read_incident(row)
 
-    def orphans(self, pages: Sequence[str], after: timedelta = timedelta(seconds=60)) -> list[str]:
+    def orphans(self, pages: Mapping[str, str], after: timedelta = timedelta(seconds=60)) -> list[Orphan]:
         found = self.rows(
             """
-            select id from byteport.incidents i, (select byteport.clock() as now) t
-            where phase <> 'closed' and page <> all(%(pages)s)
+            select id as incident, runbook, page from byteport.incidents i, (select byteport.clock() as now) t
+            where phase <> 'closed' and runbook = any(%(runbooks)s) and page <> all(%(pages)s)
               and greatest(due_at, claimed_at, lease_until) <= t.now - %(after)s::interval
               and (driver = '' or driver_until < t.now)
             order by due_at limit 100
             """,
-            {"pages": list(pages), "after": after},
+            {"runbooks": list(pages), "pages": list(pages.values()), "after": after},
         )
-        return [str(row["id"]) for row in found]
+        return [Orphan.model_validate(row) for row in found]
 
     def adopt(self, incident_id: str, page: str, *, diagnose_anew: bool, reason: str) -> None:
-        """Does nothing when somebody has worked on it lately, or it has this page by now. Where an intent exists it
-        escalates whatever was asked for, keeping its plan and its locks until all is settled."""
+        """Does nothing when somebody has worked on it lately, or it has this page by now. What rests with people or is
+        being closed stays so. Where an intent exists it escalates whatever was asked for, keeping its plan and its
+        locks until all is settled."""
 
         def give(cursor: Cursor) -> None:
             row = lock_incident(cursor, incident_id)
-            if row["phase"] == "closed" or row["page"] == page or _is_worked_on(row, now_of(cursor)):
+            if row["phase"] == "closed" or row["page"] == page or is_worked_on(row, now_of(cursor)):
                 return
             cursor.execute("select from byteport.intents where incident = %s limit 1", [incident_id])
-            _adopt(cursor, row, page, reason, anew=diagnose_anew and cursor.rowcount == 0)
+            begun = cursor.rowcount > 0 or row["phase"] == Phase.VERIFY or not diagnose_anew
+            _adopt(cursor, row, page, reason, _afterwards(row, begun=begun))
 
         self.run(give)
 
 
-def _is_worked_on(row: Row, now: datetime) -> bool:
+def _afterwards(row: Row, *, begun: bool) -> str:
+    """The phase with the new page."""
+    if row["phase"] in (Phase.ESCALATE, Phase.WRITE_UP):
+        return str(row["phase"])
+    return str(Phase.ESCALATE if begun else Phase.OPEN)
+
+
+def is_worked_on(row: Row, now: datetime) -> bool:
     """Claimed now, or within the last 40 s."""
     claimed, until = row["claimed_at"], row["lease_until"]
     return (until is not None and until > now) or (claimed is not None and claimed > now - timedelta(seconds=40))
 
 
-def _adopt(cursor: Cursor, row: Row, page: str, reason: str, *, anew: bool) -> None:
-    """The stored plan is not read: this process may not know its actions."""
+def _adopt(cursor: Cursor, row: Row, page: str, reason: str, phase: str) -> None:
+    """The stored plan is not read: this process may not know its actions. Who said why it ends or rests is believed."""
+    anew = phase == Phase.OPEN
     if anew:
         cursor.execute("delete from byteport.locks where incident = %s", [row["id"]])
     cursor.execute(
         """
-        update byteport.incidents set page = %(page)s, phase = %(phase)s, reason = %(reason)s,
+        update byteport.incidents set page = %(page)s, phase = %(phase)s,
+            reason = case when phase = %(phase)s then reason else %(reason)s end,
             due_at = byteport.clock(), version = version + 1, pending = 0, lease_token = null, lease_until = null,
             woken_at = null, claims_in_vain = 0,
             state = state || case when %(anew)s then
-                '{"plan": null, "diagnosis": null, "cursor": 0, "attempt": 0, "locked": false, "look_until": null,
-                  "waiting_since": null, "steady_since": null, "verifying_since": null, "checks": []}'::jsonb
+                '{"plan": null, "diagnosis": null, "cursor": 0, "attempt": 0, "asked": 0, "locked": false,
+                  "look_until": null, "waiting_since": null, "steady_since": null, "verifying_since": null,
+                  "checks": []}'::jsonb
                 else '{"attempt": 0, "look_until": null}'::jsonb end
         where id = %(id)s
         """,
-        {"page": page, "phase": "open" if anew else "escalate", "reason": clean(reason), "anew": anew, "id": row["id"]},
+        {"page": page, "phase": phase, "reason": clean(reason), "anew": anew, "id": row["id"]},
     )
-    told = {"from": row["page"], "to": page, "phase": "open" if anew else "escalate"}
+    told = {"from": row["page"], "to": page, "phase": phase}
     append(cursor, row["id"], [Event(kind="adopted", text=reason, data=told)])

@@ -13,6 +13,9 @@ from byteport.errors import BadInput
 from byteport.model.signal import Mode
 from byteport.model.target import Target
 from byteport.records.standing import NewVeto, PauseRow, Promotion, Standing
+from byteport.redaction import redact
+
+OF_SIGNAL = ("runbook", "target", "kind", "signal", "source")
 
 # A silence names labels of the signal, or runbook, target, kind, signal and source; all that it names must agree.
 _STANDING = """
@@ -89,7 +92,8 @@ class Orders(Stored):
         return [PauseRow.model_validate(row) for row in found]
 
     def silence(self, match: Mapping[str, str], length: timedelta, why: str, who: str) -> int:
-        """Raises BadInput for an empty match: it would mean everything."""
+        """Raises BadInput for an empty match: it would mean everything. Labels are struck out as the signals' are, so a
+        value that nobody may see matches every other such value of that label."""
         if not match:
             raise BadInput("match", "at least one label, runbook, target, kind, signal or source")
         (row,) = self.rows(
@@ -97,7 +101,7 @@ class Orders(Stored):
             insert into byteport.silences (match, why, who, since, until)
             select %s, %s, %s, t.now, t.now + %s::interval from (select byteport.clock() as now) t returning id
             """,
-            [json(match), clean(why), clean(who), length],
+            [json(_as_stored(match)), clean(why), clean(who), length],
         )
         return int(row["id"])
 
@@ -187,6 +191,11 @@ class Orders(Stored):
             )
 
         self.run(end)
+
+
+def _as_stored(match: Mapping[str, str]) -> dict[str, str]:
+    labels = {name: value for name, value in match.items() if name not in OF_SIGNAL}
+    return {**{name: value for name, value in match.items() if name in OF_SIGNAL}, **redact(labels)}
 
 
 def _standing(row: Row, runbook: str, threshold: int) -> Standing:

@@ -28,11 +28,19 @@ returning d.*, (select r.reference from byteport.deliveries r
                 where r.id = d.repeats and r.state = 'sent') as repeats_reference
 """
 
+# What a person has ended is over: whatever comes after it is a matter of its own.
 _EARLIER = """
-select d.id, d.repeats, d.message from byteport.deliveries d
+select d.id, d.repeats, d.message, i.phase = 'closed' as is_over
+from byteport.deliveries d join byteport.incidents i on i.id = d.incident
 where d.dedup_key = %s and d.channel = %s and d.state in ('due', 'sending', 'sent')
   and (d.message ->> 'dry_run')::boolean = %s and d.created_at > %s
+  and not (i.phase = 'closed' and i.ending in ('closed', 'cancelled'))
 order by d.created_at desc, d.id desc
+"""
+
+_STILL = """
+update byteport.deliveries set sending_until = byteport.clock() + interval '60 seconds'
+where id = %s and state = 'sending' and tries = %s returning id
 """
 
 
@@ -43,6 +51,9 @@ class OutboxRows(Stored):
         """A sender that died leaves its delivery due again after 60 s."""
         taken = self.rows(_DUE, [limit])
         return [delivery_of(row) for row in sorted(taken, key=lambda row: (row["due_at"], row["created_at"]))]
+
+    def still_to_send(self, delivery: Delivery) -> bool:
+        return bool(self.rows(_STILL, [delivery.id, delivery.tries]))
 
     def delivered(self, delivery: Delivery, receipt: Receipt) -> None:
         """The first receipt counts."""
@@ -95,7 +106,7 @@ class OutboxRows(Stored):
 
 def post(cursor: Cursor, incident: str, messages: Sequence[Message], now: datetime) -> None:
     """Messages become deliveries. Inside a matter's window a message adds to the first one, or, where it says what was
-    said last, is kept as suppressed."""
+    said last of an incident that is still open, is kept as suppressed."""
     advise(cursor, "matter", [f"{message.channel}:{message.dedup_key}" for message in messages])
     for place, message in enumerate(messages):
         earlier = _earlier(cursor, message, now)
@@ -134,7 +145,8 @@ def _state(message: Message, earlier: Sequence[Row]) -> tuple[str, str | None]:
     last: dict[str, Any] = earlier[0]["message"]
     root = earlier[0]["repeats"] or earlier[0]["id"]
     said = (clean(message.title), clean(message.text), message.kind)
-    return ("suppressed" if said == (last["title"], last["text"], last["kind"]) else "due"), root
+    is_said = said == (last["title"], last["text"], last["kind"]) and not earlier[0]["is_over"]
+    return ("suppressed" if is_said else "due"), root
 
 
 def _lock(cursor: Cursor, delivery: Delivery) -> None:

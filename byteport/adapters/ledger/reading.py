@@ -19,7 +19,8 @@ from byteport.records.incident import Incident, Phase
 from byteport.records.standing import GuardRow
 from byteport.stores import Listing
 
-COMMANDS = ("cancel", "close", "ack", "approve")
+ENDING = ("cancel", "close")
+COMMANDS = (*ENDING, "ack", "approve")
 
 _LISTING = """
 select id, runbook, target_kind || ':' || target_key as target, phase, mode, severity, ending, reason, opened_at,
@@ -63,6 +64,9 @@ where (not byteport.counts_in(s, s.window_seconds, byteport.clock())
        or s.window_seconds = 0 and right(s.claim_key, length(s.incident) + 1) = ':' || s.incident)
   and s.spent_at < byteport.clock() - %s::interval
   and not exists (select from byteport.incidents i where i.id = s.incident)
+"""
+_FORGET_SIGNALS = """
+delete from byteport.signals where incident is null and received_at < byteport.clock() - %s::interval
 """
 
 
@@ -118,8 +122,8 @@ class Reading(Stored):
         ]
 
     def command(self, incident_id: str, word: str, who: str, why: str) -> Incident:
-        """Read by the next move, also where one is being made. `ack` wakes only an incident that waits for people: it
-        must not cut a plan's wait short."""
+        """Read by the next move, also where one is being made; one that is not read yet is taken back by nothing, and
+        a `cancel` or `close` goes before an approval. `ack` is written down, and wakes what waits for people."""
         if word not in COMMANDS:
             raise BadInput("command", f"one of {', '.join(COMMANDS)}, got {word!r}")
         return self.run(lambda cursor: _command(cursor, incident_id, word, who, why))
@@ -129,6 +133,7 @@ class Reading(Stored):
             cursor.execute(_FORGET, [age, limit])
             forgotten = cursor.rowcount
             cursor.execute(_FORGET_SPENDS, [age])
+            cursor.execute(_FORGET_SIGNALS, [age])
             cursor.execute("delete from byteport.silences where until < byteport.clock() - %s::interval", [age])
             cursor.execute("delete from byteport.vetoes where until < byteport.clock() - %s::interval", [age])
             cursor.execute("delete from byteport.processes where seen_at < byteport.clock() - interval '1 day'")
@@ -161,12 +166,15 @@ def _command(cursor: Cursor, incident_id: str, word: str, who: str, why: str) ->
     row = lock_incident(cursor, incident_id)
     if row["phase"] == "closed":
         raise BadInput("incident", f"an open incident; {incident_id} has ended")
-    if word == "approve" and not (row["phase"] == Phase.PLAN and row["mode"] == Mode.APPROVE and row["state"]["plan"]):
-        raise BadInput("command", f"approve only while a plan waits for approval; {incident_id} has none that does")
+    if word == "approve":
+        _refuse_approval(row)
     cursor.execute(
         """
         update byteport.incidents set
-            command = %(word)s, command_by = %(who)s, command_why = %(why)s, commands = commands + 1,
+            command = case when %(stands)s then %(word)s else command end,
+            command_by = case when %(stands)s then %(who)s else command_by end,
+            command_why = case when %(stands)s then %(why)s else command_why end,
+            commands = commands + %(stands)s::int,
             nudges = nudges + %(wakes)s::int,
             due_at = case when %(wakes)s then least(due_at, byteport.clock()) else due_at end,
             woken_at = case when %(wakes)s then null else woken_at end
@@ -178,6 +186,7 @@ def _command(cursor: Cursor, incident_id: str, word: str, who: str, why: str) ->
             "who": clean(who),
             "why": clean(why),
             "id": incident_id,
+            "stands": row["command"] not in ENDING and word in (*ENDING, "approve") and word != row["command"],
             "wakes": word != "ack" or row["phase"] == Phase.ESCALATE,
         },
     )
@@ -186,3 +195,13 @@ def _command(cursor: Cursor, incident_id: str, word: str, who: str, why: str) ->
         cursor, incident_id, [Event(kind="command", text=f"{word} by {who}: {why}", data={"command": word, "who": who})]
     )
     return commanded
+
+
+def _refuse_approval(row: Row) -> None:
+    """Raises BadInput where no plan waits for one, or a person has ended the incident meanwhile."""
+    if row["command"] in ENDING:
+        raise BadInput("command", f"nothing more; {row['command_by']} has given the word {row['command']!r}")
+    if not (row["phase"] == Phase.PLAN and row["mode"] == Mode.APPROVE and row["state"]["plan"]):
+        raise BadInput("command", f"approve only while a plan waits for approval; {row['id']} has none that does")
+    if row["state"].get("attempt", 0) % 2:
+        raise BadInput("command", f"nothing more; the plan of {row['id']} is approved and looked at again")

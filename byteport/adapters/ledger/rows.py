@@ -10,9 +10,11 @@ from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ValidationError
 
 from byteport.errors import BadRunbook
-from byteport.records.delivery import Delivery
+from byteport.model.signal import Signal
+from byteport.records.delivery import Delivery, Message
 from byteport.records.incident import Incident
 from byteport.records.intent import Intent, Obligation
+from byteport.redaction import redact_text
 
 Row = Mapping[str, Any]
 
@@ -89,19 +91,41 @@ def incident_of(row: Row) -> Incident:
     """
     kept = {name: part for name, part in row["state"].items() if name in Incident.model_fields}
     columns = {name: row[name] for name in OF_INCIDENT}
-    signal = {**row["signal"], "severity": row["severity"]}
+    signal = {**_known(row["signal"], Signal), "severity": row["severity"]}
     return Incident.model_validate({**kept, **columns, "signal": signal, "claimed_in_vain": row["claims_in_vain"]})
 
 
 def read_incident(row: Row) -> Incident:
-    """The same, and where this process cannot read the stored plan: the incident without it, the reason saying why,
-    and marked as claimed in vain so that it escalates."""
+    """The same, and where this process cannot read what is stored: the incident without it, the reason saying why, and
+    marked as claimed in vain so that it escalates."""
     try:
         return incident_of(row)
     except (ValidationError, BadRunbook) as unreadable:
-        why = clean(f"its stored plan cannot be read here: {unreadable}")[:500]
-        seen = incident_of({**row, "state": {**row["state"], "plan": None, "diagnosis": None}, "reason": why})
+        seen = _readable(row, unreadable)
         return seen.model_copy(update={"claimed_in_vain": max(seen.claimed_in_vain, 5)})
+
+
+def _readable(row: Row, unreadable: Exception) -> Incident:
+    """Without its plan, and if need be without whatever else is wrong; a signal is replaced by what the columns say."""
+    what, state = "plan", {**row["state"], "plan": None, "diagnosis": None}
+    told = redact_text(str(unreadable))
+    try:
+        return incident_of({**row, "state": state, "reason": _unread(what, told)})
+    except ValidationError as worse:
+        wrong = sorted({str(error["loc"][0]) for error in worse.errors()})
+        kept = {name: part for name, part in state.items() if name not in wrong}
+        signal = _stand_in(row) if "signal" in wrong else row["signal"]
+        return incident_of({**row, "state": kept, "reason": _unread(", ".join(wrong), told), "signal": signal})
+
+
+def _unread(what: str, why: str) -> str:
+    return clean(f"its stored {what} cannot be read here: {why}")[:500]
+
+
+def _stand_in(row: Row) -> Mapping[str, Any]:
+    """Enough to name the target to people. Whoever stored it knows more of it: nothing is to be done on this."""
+    target = {"kind": row["target_kind"], "key": row["target_key"]}
+    return {"name": "unreadable", "source": "unreadable", "target": target, "fired_at": row["opened_at"]}
 
 
 def intent_of(row: Row) -> Intent:
@@ -114,8 +138,22 @@ def obligation_of(row: Row) -> Obligation:
 
 
 def delivery_of(row: Row) -> Delivery:
-    """`repeats_reference` is what the channel called the message that this one adds to."""
-    fields = ("id", "incident", "message", "state", "tries", "due_at", "reference", "error", "sent_at")
-    return Delivery.model_validate(
-        {**{name: row[name] for name in fields}, "repeat_of": row["repeats_reference"] or ""}
-    )
+    """`repeats_reference` is what the channel called the message that this one adds to. A message that cannot be read
+    here is told as far as its words go."""
+    fields = ("id", "incident", "state", "tries", "due_at", "reference", "error", "sent_at")
+    message = _known(row["message"], Message)
+    kept = {**{name: row[name] for name in fields}, "repeat_of": row["repeats_reference"] or ""}
+    try:
+        return Delivery.model_validate({**kept, "message": message})
+    except ValidationError:
+        return Delivery.model_validate({**kept, "message": _in_its_words(row)})
+
+
+def _in_its_words(row: Row) -> Message:
+    title, text = (str(row["message"].get(name) or "a message that cannot be read here") for name in ("title", "text"))
+    return Message(kind="notice", channel=row["channel"], dedup_key=row["dedup_key"], title=title, text=text)
+
+
+def _known(stored: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """Without what only a newer release knows of: a field more does not make the others wrong."""
+    return {name: part for name, part in stored.items() if name in model.model_fields}

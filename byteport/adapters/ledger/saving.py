@@ -8,7 +8,7 @@ from typing import Any
 from byteport.adapters.ledger.base import Stored, append, lock_as_holder, now_of, renew_locks
 from byteport.adapters.ledger.connection import Cursor
 from byteport.adapters.ledger.outbox import post
-from byteport.adapters.ledger.rows import Row, clean, incident_of, json, state_of
+from byteport.adapters.ledger.rows import Row, clean, json, read_incident, state_of
 from byteport.adapters.ledger.signals import admit
 from byteport.errors import Permanent, Stale
 from byteport.records.change import Change, Lease
@@ -70,7 +70,7 @@ def _save(cursor: Cursor, change: Change, lease: Lease) -> Incident | None:
     stored = incident.model_copy(update={"locked": locked})
     cursor.execute(_SAVE, _columns(stored, change.look, row, now))
     saved = cursor.fetchone()
-    return None if saved is None else incident_of(saved)
+    return None if saved is None else read_incident(saved)
 
 
 def _columns(incident: Incident, look: Round | None, row: Row, now: datetime) -> dict[str, Any]:

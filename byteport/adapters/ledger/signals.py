@@ -21,26 +21,10 @@ class Signals(Stored):
         """One transaction, serialised per page and target. A duplicate is told from its source and event id alone."""
         return self.run(lambda cursor: admit(cursor, opening))
 
-    def condition_cleared(self, runbook: str, target_key: str) -> None:
-        """Dated once; an incident that rests with people is looked at again at once."""
-
-        def clear(cursor: Cursor) -> None:
-            row = _open_one(cursor, runbook, target_key)
-            if row is None or row["clear_since"] is not None:
-                return
-            cursor.execute(
-                """
-                update byteport.incidents set clear_since = byteport.clock(),
-                    nudges = nudges + (phase = 'escalate')::int,
-                    due_at = case when phase = 'escalate' then least(due_at, byteport.clock()) else due_at end,
-                    woken_at = case when phase = 'escalate' then null else woken_at end
-                where id = %s
-                """,
-                [row["id"]],
-            )
-            append(cursor, row["id"], [Event(kind="cleared", text="the source says that the condition has cleared")])
-
-        self.run(clear)
+    def condition_cleared(self, runbook: str, signal: Signal) -> None:
+        """Dated once; an incident that rests with people is looked at again at once. The same event twice, and one that
+        is older than what its source has fired since, change nothing."""
+        self.run(lambda cursor: _clear(cursor, runbook, signal))
 
     def see_target(self, target: Target) -> None:
         self.rows(
@@ -58,26 +42,14 @@ class Signals(Stored):
 def admit(cursor: Cursor, opening: Opening) -> Admission:
     """The same inside a transaction; a child incident is opened by its parent's move."""
     signal = opening.signal
-    if signal.event_id:
-        advise(cursor, "event", [f"{signal.source}:{signal.event_id}"])
-        cursor.execute(
-            "select incident from byteport.signals where source = %s and event_id = %s",
-            [signal.source, signal.event_id],
-        )
-        if (known := cursor.fetchone()) is not None:
-            return Admission(incident=known["incident"], absorbed=True, duplicate=True)
+    if signal.event_id and (known := _known(cursor, signal)) is not None:
+        return Admission(incident=known["incident"], absorbed=True, duplicate=True)
     advise(cursor, "fingerprint", [f"{opening.runbook}:{signal.target.key}"])
     row = _open_one(cursor, opening.runbook, signal.target.key)
     if row is not None and _makes_way(cursor, row, opening):
         row = None
     incident = _open(cursor, opening) if row is None else _absorb(cursor, row, signal)
-    cursor.execute(
-        """
-        insert into byteport.signals (incident, source, event_id, received_at, signal)
-        values (%s, %s, nullif(%s, ''), byteport.clock(), %s)
-        """,
-        [incident, signal.source, signal.event_id, json(signal)],
-    )
+    _keep(cursor, incident, signal)
     told = Event(
         kind="signal",
         text=f"{signal.name} from {signal.source}: {signal.summary}".removesuffix(": "),
@@ -85,6 +57,62 @@ def admit(cursor: Cursor, opening: Opening) -> Admission:
     )
     append(cursor, incident, [told])
     return Admission(incident=incident, absorbed=row is not None)
+
+
+def _known(cursor: Cursor, signal: Signal) -> Row | None:
+    """The same event of the same source as it came before, firing or resolved; whoever brings it now waits for us."""
+    advise(cursor, "event", [f"{signal.source}:{signal.event_id}"])
+    cursor.execute(
+        "select incident from byteport.signals where source = %s and event_id = %s and resolved = %s",
+        [signal.source, clean(signal.event_id), signal.resolved],
+    )
+    return cursor.fetchone()
+
+
+def _keep(cursor: Cursor, incident: str | None, signal: Signal) -> None:
+    cursor.execute(
+        """
+        insert into byteport.signals (incident, source, event_id, resolved, received_at, signal)
+        values (%s, %s, nullif(%s, ''), %s, byteport.clock(), %s)
+        """,
+        [incident, signal.source, clean(signal.event_id), signal.resolved, json(signal)],
+    )
+
+
+def _clear(cursor: Cursor, runbook: str, signal: Signal) -> None:
+    """What has an identity is kept whatever it changes, so that it is known when it comes again."""
+    if signal.event_id and _known(cursor, signal) is not None:
+        return
+    advise(cursor, "fingerprint", [f"{runbook}:{signal.target.key}"])
+    row = _open_one(cursor, runbook, signal.target.key)
+    ends = row is not None and row["clear_since"] is None and not _has_fired_since(cursor, row, signal)
+    if ends or signal.event_id:
+        _keep(cursor, row["id"] if row is not None else None, signal)
+    if row is None or not ends:
+        return
+    cursor.execute(
+        """
+        update byteport.incidents set clear_since = byteport.clock(),
+            nudges = nudges + (phase = 'escalate')::int,
+            due_at = case when phase = 'escalate' then least(due_at, byteport.clock()) else due_at end,
+            woken_at = case when phase = 'escalate' then null else woken_at end
+        where id = %s
+        """,
+        [row["id"]],
+    )
+    append(cursor, row["id"], [Event(kind="cleared", text="the source says that the condition has cleared")])
+
+
+def _has_fired_since(cursor: Cursor, row: Row, signal: Signal) -> bool:
+    """Both dates are the source's own; nobody else's clock is compared with them."""
+    cursor.execute(
+        """
+        select exists (select from byteport.signals where incident = %s and source = %s and not resolved
+                       and (signal ->> 'fired_at')::timestamptz > %s) as fired
+        """,
+        [row["id"], signal.source, signal.fired_at],
+    )
+    return bool(cursor.fetchall()[0]["fired"])
 
 
 def _open_one(cursor: Cursor, runbook: str, target_key: str) -> Row | None:
