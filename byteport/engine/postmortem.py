@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from byteport.engine.telling import from_page
+from byteport.engine.from_page import from_page
 from byteport.engine.work import Work
 from byteport.grammar.story import Performed
 from byteport.model.base import Json
@@ -16,7 +16,7 @@ from byteport.redaction import redact
 
 
 def write(work: Work, closed: Incident) -> Postmortem:
-    """Both forms; redacted."""
+    """Both forms, redacted; of an incident that has not ended what is known so far."""
     record: Json = redact(_record(work, closed))
     return Postmortem(incident=closed.id, record=record, markdown="\n".join(_lines(record)) + "\n")
 
@@ -76,7 +76,8 @@ def _action(step: Performed) -> dict[str, Any]:
 def _lines(record: Json) -> Iterator[str]:
     yield f"# Postmortem: {record['title']}"
     yield ""
-    yield f"**{record['target']}** ended **{record['ending']}**: {record['reason']}"
+    how = f"ended **{record['ending']}**" if record["ending"] else "is with a person"
+    yield f"**{record['target']}** {how}: {record['reason']}"
     yield ""
     for word in ("incident", "runbook", "mode", "classification", "confidence"):
         if record[word] is not None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
+from byteport.engine import postmortem
+from byteport.engine.from_page import from_page
 from byteport.engine.work import Work
 from byteport.grammar.story import Story
 from byteport.model.signal import Mode
@@ -121,22 +122,15 @@ def _bundle(work: Work, story: Story) -> dict[str, Any]:
         **from_page(page.escalate.bundle, story, {}, _as_problem),
         "signal": incident.signal.name,
         "target": str(incident.signal.target),
+        "classification": _class(incident) or None,
+        "confidence": incident.diagnosis.confidence / 100 if incident.diagnosis else None,
         "diagnosis": incident.diagnosis.model_dump(mode="json") if incident.diagnosis else None,
         "plan": incident.plan.model_dump(mode="json") if incident.plan else None,
         "verdicts": [event.data for event in work.events if event.kind in ("verdict", "rehearsal")],
+        "postmortem_markdown": postmortem.write(work, incident).markdown,
         "timeline": [f"{event.at:%H:%M:%S} {event.kind}: {event.text}" for event in work.events],
         "manual_commands": list(from_page(page.escalate.manual, story, (), lambda problem: (problem,))),
     }
-
-
-def from_page(tell: Callable[[Story], Any] | None, story: Story, nothing: Any, wrong: Callable[[str], Any]) -> Any:
-    """What the page adds; a bug there is told in its place, for it must not keep people from hearing the rest."""
-    if tell is None:
-        return nothing
-    try:
-        return tell(story)
-    except Exception as bug:  # noqa: BLE001 - whatever a page's own code raises
-        return wrong(f"the page could not tell: {bug!r}")
 
 
 def _as_problem(problem: str) -> dict[str, Any]:

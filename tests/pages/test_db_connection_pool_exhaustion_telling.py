@@ -11,7 +11,9 @@ from byteport.grammar.action import Effect
 from byteport.grammar.reading import listing
 from byteport.grammar.story import Performed, Story
 from byteport.model.facts.deploys import ErrorRate
+from byteport.model.units import minutes
 from byteport.runbooks.database.db_connection_pool_exhaustion import RUNBOOK
+from tests.pages.clinic import SERVER
 from tests.pages.pool import (
     CASES,
     FIELDS,
@@ -85,8 +87,6 @@ def test_the_message_tells_ended_sessions_and_the_change_as_two_figures():
 
 def test_the_bundle_has_what_the_contract_lists_and_fingerprints_only():
     bundle = RUNBOOK.escalate.bundle(told_story("kill_cap: 20 of 20 used"))
-    for name in RUNBOOK.escalate.content:
-        assert name in {*bundle, "signal", "classification", "confidence", "postmortem_markdown"}
     assert (bundle["utilization_before"], bundle["utilization_after"]) == ("95.0%", "41.0%")
     assert bundle["pids_terminated"] == ["pid 1", "pid 2"]
     assert bundle["pids_cancelled"] == []
@@ -98,6 +98,17 @@ def test_the_bundle_has_what_the_contract_lists_and_fingerprints_only():
     assert bundle["other_databases_of_the_server"] == "3 sessions, 1 idle in transaction: left alone"
     assert len(bundle["pg_stat_activity_snapshot"]) == 5
     assert json.dumps(bundle)
+
+
+def test_an_escalation_carries_all_that_the_contract_lists(clinic, backlog):
+    clinic.spend(f"db_kills:{SERVER}", 20, minutes(1), 20)
+    incident = clinic.treat()
+    (message,) = [delivery.message for delivery in clinic.ledger.deliveries_of(incident.id)]
+    always = {"diagnosis", "plan", "verdicts", "timeline", "manual_commands", "target"}
+    assert always | set(RUNBOOK.escalate.content) <= message.bundle.keys()
+    assert (message.bundle["classification"], message.bundle["confidence"]) == ("idle_in_tx_backlog", 0.91)
+    assert "is with a person: kill_cap" in message.bundle["postmortem_markdown"]
+    assert {verdict["guard"] for told in message.bundle["verdicts"] for verdict in told["verdicts"]} >= {"kill_cap"}
 
 
 def test_what_a_cap_left_and_what_was_left_alone_is_told():

@@ -1,0 +1,18 @@
+"""What a page's own code tells of an incident; a bug there keeps nothing else from being told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from byteport.grammar.story import Story
+
+
+def from_page(tell: Callable[[Story], Any] | None, story: Story, nothing: Any, wrong: Callable[[str], Any]) -> Any:
+    """What the page adds; a bug there is told in its place, for it must not keep people from hearing the rest."""
+    if tell is None:
+        return nothing
+    try:
+        return tell(story)
+    except Exception as bug:  # noqa: BLE001 - whatever a page's own code raises
+        return wrong(f"the page could not tell: {bug!r}")
