@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 import pytest
 import redis
@@ -127,6 +128,8 @@ aheads = st.dictionaries(st.sampled_from(KEYS), st.integers(1, 3), max_size=2)
 class BudgetsMachine(RuleBasedStateMachine):
     """Several holders with connections of their own on one server."""
 
+    steps: ClassVar[int] = 0  # of all stories together
+
     def __init__(self, holders: list[tuple[Listening, RedisBudgets]]) -> None:
         super().__init__()
         self.holders = holders
@@ -188,6 +191,7 @@ class BudgetsMachine(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_overlooked(self) -> None:
+        BudgetsMachine.steps += 1
         client, budgets = self.holders[1]
         watched = [hour.with_(key=key) for key in KEYS]
         used = [count.used for count in budgets.counts(watched)]
@@ -214,7 +218,7 @@ def test_every_story_ends_as_the_model_says(holders: list[tuple[Listening, Redis
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=60,
+            max_examples=420,
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=list(HealthCheck),
@@ -222,6 +226,7 @@ def test_every_story_ends_as_the_model_says(holders: list[tuple[Listening, Redis
         ),
     )
     assert holders[0][0].heard, "the model compared real answers"
+    assert BudgetsMachine.steps >= 10_000
 
 
 def test_it_refuses_until_the_very_instant_that_it_named(holders: list[tuple[Listening, RedisBudgets]]):

@@ -14,6 +14,8 @@ EXPECTED = {
     "ward_stepwise": (Phase.CLOSED, ["pulse", "pulse"]),
     "ward_undoing": (Phase.ESCALATE, ["set", "set"]),
     "ward_batched": (Phase.CLOSED, ["set"]),
+    "ward_failing": (Phase.ESCALATE, ["pulse"]),
+    "ward_lasting": (Phase.CLOSED, ["set"]),
 }
 
 
