@@ -104,6 +104,10 @@ class Ledger(Abandoned, Protocol):
         Nothing for an event that was taken before, or one that is older than what the same source has fired since."""
         ...
 
+    def known_target(self, target: Target) -> Target | None:
+        """The target as the inventory has it: what it is within, and how to reach it."""
+        ...
+
     def see_target(self, target: Target) -> None:
         """Note a known target in the inventory, with the time. Unseen for 24 h does not count."""
         ...
@@ -182,8 +186,6 @@ class Ledger(Abandoned, Protocol):
         """Obligations that are owed and no longer void, newest step first."""
         ...
 
-    def settle_obligation(self, obligation_id: str, state: str, why: str) -> None: ...
-
     def take_locks(self, lease: Lease, wanted: Sequence[LockWanted]) -> LockConflict | None:
         """All or none, held by the incident until released or 15 min without a renewal; None when granted."""
         ...
@@ -235,7 +237,8 @@ class Ledger(Abandoned, Protocol):
         ...
 
     def last_acted(self, runbook: str, target_key: str, incident_id: str) -> timedelta | None:
-        """How long ago another incident of this page and target began to act, on the ledger's clock."""
+        """How long ago another incident of this page and target acted last, or closed after it had acted, on the
+        ledger's clock."""
         ...
 
     def opened_lately(self, runbook: str, window: timedelta) -> int:

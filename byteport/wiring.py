@@ -225,6 +225,7 @@ def policy_of(settings: Settings) -> Policy:
         floors={n: s.confidence_floor for n, s in settings.runbooks.items() if s.confidence_floor is not None},
         target_options=_target_options(settings),
         annotations=_annotations(settings),
+        configured=_configured(settings),
         pause_process=settings.pause,
         pause_file=settings.pause_file,
         storm_threshold=limits.storm_threshold,
@@ -243,6 +244,12 @@ def _section_of(settings: Settings, target: Target) -> Any:
     if target.kind is not TargetKind.DATABASE:
         return None
     return next((section for section in settings.databases.values() if section.key == target.key), None)
+
+
+def _configured(settings: Settings) -> Callable[[Target], Target | None]:
+    """A configured database as it stands there: what it is within decides caps, locks and self-protection."""
+    known = {(TargetKind.DATABASE, section.key): section.target(name) for name, section in settings.databases.items()}
+    return lambda target: known.get((target.kind, target.key))
 
 
 def _annotations(settings: Settings) -> Callable[[Target], Mapping[str, str] | None]:

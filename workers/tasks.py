@@ -28,7 +28,11 @@ DELIVERIES_AT_ONCE = 20
 WAKE_AT_ONCE = 500
 SPARE_SECONDS = 3.0
 DECISION_SECONDS = 5.0
-_at_most = {"byteport.sweep": threading.Semaphore(1), "byteport.deliver": threading.Semaphore(2)}
+_at_most = {
+    "byteport.sweep": threading.Semaphore(1),
+    "byteport.deliver": threading.Semaphore(2),
+    "byteport.tend": threading.Semaphore(1),
+}
 
 
 @app.task(name="byteport.diagnose", bind=True)
@@ -97,7 +101,9 @@ def sweep() -> None:
 @app.task(name="byteport.tend")
 def tend() -> None:
     """Housekeeping: incidents whose page nobody has, retention, this process's own addresses."""
-    engine().tend()
+    with _unless_enough("byteport.tend") as free:
+        if free:
+            engine().tend()
 
 
 def _run(task: Task, incident_id: str, *phases: Phase, with_hands: tuple[Phase, ...] = ()) -> None:

@@ -25,7 +25,9 @@ TASK_FOR: dict[Phase, str] = {
 }
 HANDS = "byteport.remediate"  # whatever the phase: something must be settled at the target, and only this one can
 LINKS = ("byteport.classify", "byteport.remediate", "byteport.verify")
-RING_EXPIRES = 10  # the sweeper wakes the same incident again after as long
+# An expiry is compared with the reader's own clock, so it must outlast clocks that are minutes apart; it only bounds
+# what an absence of workers leaves behind: the sweeper rings for the same incident every ten seconds.
+RING_EXPIRES = 600
 
 
 def task_for(phase: Phase, *, wants_hands: bool = False) -> str | None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from byteport.engine import locks
+from byteport.engine.asking import FRESH
 from byteport.engine.deciding import hand_over
 from byteport.engine.work import Work, jittered
 from byteport.grammar.plan import Await, Do, EndIf, HandOver, Look, Pause, Plan
@@ -18,7 +19,6 @@ from byteport.records.incident import Phase
 from byteport.records.intent import Intent
 from byteport.records.outcome import Done, Failed, Held, Refused
 
-FRESH = seconds(30)
 LOCKS_WAIT = minutes(5)
 GUARD_WAIT = minutes(5)
 MOST_RELOOKS = 3

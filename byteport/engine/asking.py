@@ -8,6 +8,9 @@ from byteport.errors import Unavailable
 from byteport.grammar.action import Action
 from byteport.grammar.guard import Facts, Guard
 from byteport.grammar.verdict import Claim, Grant, Verdict
+from byteport.model.units import seconds
+
+FRESH = seconds(30)  # evidence that may be acted on
 
 
 def asked(action: Action, guards: Sequence[Guard], facts: Facts) -> tuple[Action, tuple[Verdict, ...]]:
@@ -22,6 +25,14 @@ def asked(action: Action, guards: Sequence[Guard], facts: Facts) -> tuple[Action
         if verdict:
             action = guard.narrow(action, facts)
     return action, tuple(verdicts)
+
+
+def too_old(facts: Facts) -> tuple[Verdict, ...]:
+    """A refusal where a guard has read evidence that is too old to act on, whether it named that or not."""
+    old = sorted(name for name in facts.evidence.reads if facts.evidence.age_of(name) > FRESH)
+    reason = f"{', '.join(old)}: older than {FRESH.total_seconds():g} s"
+    verdict = Verdict(guard="fresh_evidence", kind="precondition", allowed=False, reason=reason)
+    return (verdict,) if old else ()
 
 
 def member_forbidden() -> Verdict:

@@ -111,14 +111,14 @@ def write_up(work: Work) -> Change:
         return work.wait(timedelta(0), wants_hands=True)
     if _settle_intents(work):
         return work.wait(seconds(5))
+    if (change := _came_back(work)) is not None:
+        return change
     if (change := undo.settle_next(work)) is not None:
         return change
     if undo.is_owed(work):
         return work.wait(seconds(30)).with_(release_locks=not undo.is_under_way(work))
     if _owes_a_person(work):
         return work.escalate("an undo could not be carried out: " + incident.reason)
-    if (change := _came_back(work)) is not None:
-        return change
     closed = work.go(Phase.CLOSED, text=incident.ending or "closed", closed_at=work.now)
     story = postmortem.write(work, closed.incident)
     return closed.with_(postmortem=story, messages=telling.resolution(work), release_locks=True)
@@ -139,7 +139,9 @@ def _came_back(work: Work) -> Change | None:
 
 
 def _is_newer(work: Work) -> bool:
-    looks, signal = work.evidence.taken_at.values(), work.incident.last_signal_at
+    """Than the look that verified it; an undo's own look says nothing about the condition."""
+    signal, seen = work.incident.last_signal_at, work.incident.verified_at
+    looks = [seen] if seen is not None and work.incident.ending == "resolved" else list(work.evidence.taken_at.values())
     return signal is not None and bool(looks) and signal > max(looks)
 
 

@@ -110,6 +110,8 @@ class Engine:
             return ending.commanded(work)
         if work.is_looking:
             return Change(incident=incident.model_copy(update={"due_at": incident.look_until}))
+        if incident.phase is Phase.ACT and not self.has_hands:
+            return Change(incident=incident)  # it is for whoever can reach the target
         told = incident.phase in (Phase.ESCALATE, Phase.WRITE_UP) and incident.escalated_at is not None
         if incident.claimed_in_vain >= MOST_VAIN_CLAIMS and not told:
             return _give_up(work, f"claimed {incident.claimed_in_vain} times without a result")
@@ -161,7 +163,8 @@ class Engine:
 
     def _goes_on(self, incident: Incident) -> bool:
         """It is due now, and for this process."""
-        return incident.is_due_now and (self.has_hands or not incident.wants_hands)
+        for_hands = incident.wants_hands or incident.phase is Phase.ACT
+        return incident.is_due_now and (self.has_hands or not for_hands)
 
     # -- keeping time ------------------------------------------------------------------------------------------------
     def wake_due(self, limit: int = 500) -> list[Due]:
@@ -178,7 +181,9 @@ class Engine:
             why = f"no worker has page {orphan.page} any more"
             self.ledger.adopt(orphan.incident, digests[orphan.runbook], diagnose_anew=True, reason=why)
         leave_to_people(self.ledger, tuple(digests), self.policy)
-        self.ledger.forget_before(self.policy.retention)
+        self.ledger.forget_before(
+            max([self.policy.retention, *(page.cooldown for page in self.pages.by_name.values())])
+        )
 
 
 def _again(work: Work, problem: str) -> Change:

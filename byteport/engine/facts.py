@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from byteport.engine import locks
 from byteport.engine.policy import Policy
 from byteport.grammar.guards import Facts
 from byteport.model.signal import Mode
@@ -30,6 +31,7 @@ def look_now(ledger: Ledger, policy: Policy, errand: Errand) -> Facts:
         mode=_mode_now(policy, standing, errand),
         annotations=policy.annotations(target),
         held=standing.held,
+        needed=_locks_of(policy, errand, standing),
         paused=paused_words(standing.pauses, policy.paused_here()),
         silenced=standing.silence or policy.maintenance(target),
         vetoed=standing.veto.why if standing.veto else "",
@@ -45,6 +47,15 @@ def look_now(ledger: Ledger, policy: Policy, errand: Errand) -> Facts:
         asked=incident.mode is Mode.APPROVE,  # such an incident leaves PLAN by a person's word alone
         options=policy.options_of(errand.page, target),
     )
+
+
+def _locks_of(policy: Policy, errand: Errand, standing: Standing) -> frozenset[str]:
+    """What has to be held for this errand; an undo takes its own, whatever became of the run's."""
+    target, plan = errand.incident.signal.target, errand.incident.plan
+    if errand.direction == "undo":
+        return frozenset(lock.key for lock in locks.of_undo(target, errand.action))
+    wanted = locks.wanted(errand.page, target, plan, policy, standing.known_targets) if plan is not None else ()
+    return frozenset(lock.key for lock in wanted)
 
 
 def _mode_now(policy: Policy, standing: Standing, errand: Errand) -> Mode:

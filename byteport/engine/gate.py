@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from byteport.engine.asking import as_granted, as_narrow, asked, member_forbidden, store_gone
+from byteport.engine.asking import as_granted, as_narrow, asked, member_forbidden, store_gone, too_old
 from byteport.engine.facts import look_now
 from byteport.engine.policy import Policy
 from byteport.engine.standing import standing_guards
@@ -79,6 +79,7 @@ class Gate:
             return facts
         guards = self.guards_of(errand)
         action, verdicts = asked(intent.action if intent is not None else errand.action, guards, facts)
+        verdicts = (*verdicts, *too_old(facts))
         if intent is not None and action != intent.action:
             verdicts = (*verdicts, member_forbidden())
         errand.heard[:] = verdicts
@@ -99,6 +100,7 @@ class Gate:
     def _facts(self, errand: Errand) -> Facts | Held:
         """As they are now, and whether what was done before still stands; Held where that cannot be looked at now."""
         facts = look_now(self.ledger, self.policy, errand)
+        facts = replace(facts, evidence=facts.evidence.watched())
         try:
             return heeded(self.ledger, self.readers, errand.incident.signal.target, facts)
         except Unavailable:
@@ -176,6 +178,8 @@ class Gate:
                 was_so = action.holds(self.readers, intent)
             except Transient as hiccup:
                 return _cannot_look(hiccup)
+            if was_so is None:
+                return Held(after=LOOK_AGAIN, reason="cannot tell whether it is so already")
             if was_so:
                 return self._settle(intent, Done(ours=False, note="it was so before"), refund=True)
         if intent.attempts and (intent.answered or not action.idempotent or self._overdue(intent, errand)):
@@ -203,10 +207,10 @@ class Gate:
         return errand.lease.now - began > intent.action.patience
 
     def _holds(self, intent: Intent) -> bool:
-        """Whether it is so at the target; what cannot be told is not so."""
+        """Whether it is so at the target; what cannot be told, a bug included, is not so."""
         try:
             return bool(intent.action.holds(self.readers, intent))
-        except (Transient, Permanent):
+        except Exception:  # noqa: BLE001 - else one broken `holds` would keep its intent open for ever
             return False
 
     def _settle(self, intent: Intent, outcome: Done | Failed | Refused, *, refund: bool = False) -> Outcome:
@@ -221,9 +225,11 @@ class Gate:
         refused = Refused(verdicts=tuple(verdicts))
         if intent is None or intent.direction == "undo" or (not intent.attempts and refused.blocking.on_hit == "wait"):
             return refused
+        if intent.attempts and not intent.answered:
+            return refused  # its effect may still come: it is looked at until its patience is over
         if intent.attempts:
             stopped = f"stopped: {refused.blocking.guard}: {refused.blocking.reason}"
-            return self._settle(intent, Failed(reason=stopped, unknown=not intent.answered))
+            return self._settle(intent, Failed(reason=stopped))
         self._settle(intent, refused, refund=True)
         return refused
 

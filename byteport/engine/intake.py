@@ -10,6 +10,7 @@ from byteport.engine.policy import Policy
 from byteport.errors import BadInput
 from byteport.grammar.runbook import Runbook
 from byteport.model.signal import Mode, Severity, Signal
+from byteport.model.target import Target
 from byteport.records.incident import Phase
 from byteport.redaction import redact
 from byteport.stores import Admission, Ledger, Opening, Wakeups
@@ -41,6 +42,7 @@ class Intake:
         page = self.pages[by_hand.runbook] if by_hand else self.pages.route(signal)
         if page.target is not signal.target.kind:
             raise BadInput("target.kind", f"{page.target} for {page.name}, got {signal.target.kind}")
+        signal = signal.with_(target=self._placed(signal.target))
         if signal.resolved:
             self.ledger.condition_cleared(page.name, _clean(signal))
             return None
@@ -48,6 +50,11 @@ class Intake:
         if not admission.absorbed and not (by_hand and by_hand.driver):
             self.wakeups.ring(admission.incident, Phase.OPEN)
         return admission
+
+    def _placed(self, target: Target) -> Target:
+        """Where a target lives is the word of configuration and inventory, never of whoever sends a signal: caps, locks
+        and self-protection hang on it. Only of what nobody knows is the sender believed."""
+        return self.policy.configured(target) or self.ledger.known_target(target) or target
 
     def _opening(self, signal: Signal, page: Runbook, by_hand: ByHand | None) -> Opening:
         clean = _clean(signal)

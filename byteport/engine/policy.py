@@ -21,8 +21,9 @@ _STRICTNESS = (Mode.DRY_RUN, Mode.APPROVE, Mode.LIVE)
 class Policy:
     """`file_modes` are explicit modes of the configuration; they can only hold a runbook back.
 
-    `annotations` answers None for a target whose opt-ins and opt-outs cannot be read. The three limits that are policy
-    (`storm_threshold`, `max_concurrent`, `first_day_rate`) may be raised; no other limit may.
+    `configured` answers a target as the configuration has it. `annotations` answers None for a target whose opt-ins
+    and opt-outs cannot be read. The three limits that are policy (`storm_threshold`, `max_concurrent`,
+    `first_day_rate`) may be raised; no other limit may.
     """
 
     runbook_dry_run: bool | None = None
@@ -34,6 +35,7 @@ class Policy:
     floors: Mapping[str, int] = field(default_factory=dict)
     annotations: Callable[[Target], Mapping[str, str] | None] = lambda _target: {}
     maintenance: Callable[[Target], str] = lambda _target: ""
+    configured: Callable[[Target], Target | None] = lambda _target: None
     pause_process: bool = False
     pause_file: Path = Path("/etc/byteport/pause")
     storm_threshold: int = 20
@@ -75,7 +77,13 @@ class Policy:
         """Why this process or this host is paused, or an empty text. Read before every attempt."""
         if self.pause_process:
             return "BYTEPORT_PAUSE=true"
-        return f"{self.pause_file} exists" if os.path.lexists(self.pause_file) else ""
+        try:
+            os.lstat(self.pause_file)
+        except FileNotFoundError:
+            return ""
+        except OSError as problem:  # who cannot look does not know that nobody paused
+            return f"{self.pause_file} cannot be looked at: {problem.strerror}"
+        return f"{self.pause_file} exists"
 
     def options_of(self, page: Runbook, target: Target) -> dict[str, Any]:
         """The page's options as configured, and what the configuration says of this target."""

@@ -81,12 +81,13 @@ class NotOurselves(Guard):
 
 @dataclass(frozen=True, kw_only=True)
 class OneHand(Guard):
-    """The incident still holds its target and the subject; a lock that nobody renewed for too long may be another's."""
+    """The incident still holds every lock of its plan; one that nobody renewed for too long may be another's."""
 
     kind: ClassVar[str] = "lock"
 
     def check(self, action: Action, facts: Facts) -> Verdict:
-        lost = [key for key in (str(facts.evidence.target), action.subject) if key not in facts.held]
+        needed = {str(facts.evidence.target), action.subject, *facts.needed}
+        lost = sorted(key for key in needed if key not in facts.held)
         return self.deny(f"the lock on {', '.join(lost)} is not held any more") if lost else self.allow()
 
 

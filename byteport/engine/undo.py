@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 from byteport.engine import locks
 from byteport.engine.veto import veto_of
 from byteport.engine.work import Work
+from byteport.errors import Stale, Transient, Unavailable
 from byteport.grammar.plan import Do
 from byteport.model.units import seconds
-from byteport.records.change import Change
+from byteport.records.change import Change, Settlement
 from byteport.records.event import Event
 from byteport.records.intent import Intent, Obligation
 from byteport.records.outcome import Done, Failed, Held, Refused
+from byteport.redaction import redact
 
 LOOK_EVERY = seconds(30)
+TELL_WITHIN = 30.0  # seconds that people may be kept waiting for an undo's look
 
 
 def settle_next(work: Work) -> Change | None:
@@ -24,12 +29,45 @@ def settle_next(work: Work) -> Change | None:
     if not owed or not _is_time(work, owed):
         return None
     if work.incident.attempt % 2 == 0 and (fields := _fields(work, owed)):
-        return work.look(fields, "may it be undone?", attempt=work.incident.attempt + 1)
-    events = tuple(event for obligation in owed for event in _settle(work, obligation))
+        within = math.inf if work.incident.escalated_at else TELL_WITHIN
+        return work.look(fields, "may it be undone?", at_most=within, attempt=work.incident.attempt + 1)
+    events = _settle_all(work, owed)
     undone = work.incident.undone or any(event.data.get("undone") for event in events)
     lost = [f"undo of {event.text}" for event in events if event.data.get("state") == "escalated"]
     changes = {"reason": "; ".join([work.incident.reason, *lost]), "severity_told": ""} if lost else {}
-    return work.wait(seconds(0), *events, attempt=0, undo_checked_at=work.now, undone=undone, **changes)
+    settled = tuple(_settlement(event) for event in events if event.kind == "undo")
+    change = work.wait(seconds(0), *events, attempt=0, undo_checked_at=work.now, undone=undone, **changes)
+    return change.with_(settled=settled)
+
+
+def _settle_all(work: Work, owed: list[Obligation]) -> tuple[Event, ...]:
+    """In reverse: while what was done last to a subject is still owed, nothing older is undone there."""
+    told: list[Event] = []
+    waiting: set[str] = set()
+    for obligation in owed:
+        subject = obligation.undo.action.subject
+        if subject in waiting:
+            continue
+        events = _settle_whatever(work, obligation)
+        if not any(event.kind == "undo" for event in events):
+            waiting.add(subject)
+        told += events
+    return tuple(told)
+
+
+def _settle_whatever(work: Work, obligation: Obligation) -> list[Event]:
+    """A target that is gone, a bug in an action, a check that the page does not have any more: it waits for its
+    deadline and then for a person, and holds nothing else up."""
+    try:
+        return _settle(work, obligation)
+    except (Stale, Unavailable):
+        raise
+    except Transient as hiccup:
+        if work.now < obligation.by:
+            raise
+        return _held(work, obligation, str(hiccup))
+    except Exception as problem:  # noqa: BLE001 - whatever a page's own code raises
+        return _held(work, obligation, str(redact(f"{type(problem).__name__}: {problem}"))[:500])
 
 
 def is_owed(work: Work) -> bool:
@@ -49,7 +87,7 @@ def _is_time(work: Work, owed: list[Obligation]) -> bool:
 
 def _fields(work: Work, owed: list[Obligation]) -> tuple[str, ...]:
     checks = [obligation.undo.when for obligation in owed if obligation.undo.when]
-    return tuple(dict.fromkeys(name for check in checks for name in work.page.checks[check]))
+    return tuple(dict.fromkeys(name for check in checks for name in work.page.checks.get(check, ())))
 
 
 def _settle(work: Work, obligation: Obligation) -> list[Event]:
@@ -62,12 +100,12 @@ def _settle(work: Work, obligation: Obligation) -> list[Event]:
         return []
     state = "dropped" if obligation.undo.otherwise == "drop" else "escalated"
     why = f"{when} did not come true by its deadline: {truth.because}"
-    return [_closed(work, obligation, state, why)]
+    return [_closed(obligation, state, why)]
 
 
 def _perform(work: Work, obligation: Obligation) -> list[Event]:
     if work.incident.plan is None:  # its name at the target comes of the plan, and another name might do it twice
-        return [_closed(work, obligation, "escalated", "its plan cannot be read here")]
+        return [_closed(obligation, "escalated", "its plan cannot be read here")]
     taken = locks.of_undo(work.incident.signal.target, obligation.undo.action)
     if (conflict := work.ledger.take_locks(work.lease, taken)) is not None:
         return _held(work, obligation, f"{conflict.key} is held by {', '.join(conflict.holders[:5])}")
@@ -77,13 +115,13 @@ def _perform(work: Work, obligation: Obligation) -> list[Event]:
         case Done() if not outcome.ours and (act := _act_of(work, obligation)) is not None:
             new = veto_of(act, work.page.name, work.incident.signal.target, work.incident.id)
             work.ledger.veto(new)
-            return [_closed(work, obligation, "escalated", new.why)]
+            return [_closed(obligation, "escalated", new.why)]
         case Done():
-            return [_closed(work, obligation, "done", outcome.note or "undone", ours=outcome.ours)]
+            return [_closed(obligation, "done", outcome.note or "undone", ours=outcome.ours)]
         case Failed():
-            return [_closed(work, obligation, "escalated", outcome.reason)]
+            return [_closed(obligation, "escalated", outcome.reason)]
         case Held() if work.now >= obligation.by + obligation.undo.action.patience:
-            return [_closed(work, obligation, "escalated", outcome.reason)]
+            return [_closed(obligation, "escalated", outcome.reason)]
         case Held():
             return [Event(kind="held", text=f"undo of {obligation.move}: {outcome.reason}")]
         case Refused():
@@ -100,14 +138,18 @@ def _act_of(work: Work, obligation: Obligation) -> Intent | None:
 def _held(work: Work, obligation: Obligation, why: str) -> list[Event]:
     """Something stands in its way: it waits for that until its deadline, and then for a person."""
     if work.now >= obligation.by:
-        return [_closed(work, obligation, "escalated", why)]
+        return [_closed(obligation, "escalated", why)]
     return [Event(kind="verdict", text=f"undo of {obligation.move} held: {why}")]
 
 
-def _closed(work: Work, obligation: Obligation, state: str, why: str, *, ours: bool = False) -> Event:
-    work.ledger.settle_obligation(obligation.id, state, why)
+def _closed(obligation: Obligation, state: str, why: str, *, ours: bool = False) -> Event:
+    """Told and settled together, when the move is saved."""
     return Event(
         kind="undo",
         text=f"{obligation.move}: {state}: {why}",
-        data={"obligation": obligation.id, "state": state, "undone": ours},
+        data={"obligation": obligation.id, "state": state, "why": why, "undone": ours},
     )
+
+
+def _settlement(told: Event) -> Settlement:
+    return Settlement(obligation=told.data["obligation"], state=told.data["state"], why=told.data["why"])

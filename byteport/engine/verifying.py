@@ -28,7 +28,10 @@ def verify(work: Work) -> Change:
     results = tuple(_looked_at(work, check) for check in work.page.verify)
     told = tuple(_told(result) for result in results)
     if _all_well(work.page.verify, results, work.now):
-        change = work.go(Phase.WRITE_UP, *told, text="verified", checks=results, ending="resolved", reason="verified")
+        change = work.go(
+            Phase.WRITE_UP, *told, text="verified", checks=results, ending="resolved", reason="verified",
+            verified_at=max(work.evidence.taken_at.values(), default=work.now),
+        )  # fmt: skip
         return change.with_(release_locks=True)
     if work.now < began + max(check.deadline for check in work.page.verify):
         return work.wait(timedelta(0), *told, checks=results, attempt=incident.attempt + 1)

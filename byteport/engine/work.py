@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -110,10 +111,12 @@ class Work:
         """A check of the page by the name of its evidence method, on the newest evidence."""
         return truth_of(getattr(self.page.evidence, name), self.evidence)
 
-    def look(self, names: tuple[str, ...], why: str, **changes: Any) -> Change:
-        """Open a round that asks for these fields; the same phase goes on when it is in, or at its deadline."""
+    def look(self, names: tuple[str, ...], why: str, *, at_most: float = math.inf, **changes: Any) -> Change:
+        """Open a round that asks for these fields; the same phase goes on when it is in, or at its deadline (`at_most`
+        so many seconds)."""
         groups = self.page.groups(names)
         lease, deadline = self._times(names)
+        deadline = min(deadline, at_most)
         incident = self.incident.model_copy(
             update={
                 "round": self.incident.round + 1,

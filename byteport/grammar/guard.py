@@ -17,8 +17,9 @@ from byteport.model.signal import Mode
 class Facts:
     """What the gate read just before an attempt. `annotations` None means that they could not be read.
 
-    `lasting` names this page's acts on the target that should still stand; `saw_the_veto`: it was this incident's own
-    look that showed one of them undone by somebody. `asked`: a person has released the plan.
+    `needed` are the locks of the whole plan, shared ones and places
+    under a capacity included. `lasting` names this page's acts on the target that should still stand; `saw_the_veto`:
+    it was this incident's own look that showed one of them undone by somebody. `asked`: a person has released the plan.
     """
 
     evidence: Evidence
@@ -28,6 +29,7 @@ class Facts:
     mode: Mode
     annotations: Mapping[str, str] | None = field(default_factory=dict)
     held: frozenset[str] = frozenset()
+    needed: frozenset[str] = frozenset()
     paused: str = ""
     silenced: str = ""
     vetoed: str = ""

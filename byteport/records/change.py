@@ -21,6 +21,14 @@ class Lease(Value):
     now: AwareDatetime
 
 
+class Settlement(Value):
+    """How an obligation ended: `state` is done, dropped or escalated."""
+
+    obligation: str
+    state: str
+    why: str
+
+
 class Change(Value):
     """The incident as it shall stand, and everything that goes with it, all or none."""
 
@@ -29,6 +37,7 @@ class Change(Value):
     look: Round | None = None
     messages: tuple[Message, ...] = ()
     postmortem: Postmortem | None = None
+    settled: tuple[Settlement, ...] = ()
     release_locks: bool = False
     child: Signal | None = None
     child_runbook: str = ""

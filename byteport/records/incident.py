@@ -101,6 +101,7 @@ class Incident(Value):
     clear_since: AwareDatetime | None = None
     signals_seen: int = 1
     severity_told: str = ""
+    verified_at: AwareDatetime | None = None
     command: str = ""
     command_by: str = ""
     command_why: str = ""

@@ -9,7 +9,7 @@ import pytest
 from byteport.errors import Permanent
 from byteport.grammar.plan import Undo
 from byteport.model.signal import Mode
-from byteport.records.change import Change
+from byteport.records.change import Change, Settlement
 from byteport.records.evidence import Round
 from byteport.records.incident import Phase
 from byteport.records.outcome import Done, Failed
@@ -37,10 +37,11 @@ def test_an_incident_is_not_closed_over_an_undo_that_is_owed(world):
     with pytest.raises(Permanent, match="undo"):
         world.ledger.save(Change(incident=seen.to(Phase.CLOSED)), lease)
     (owed,) = world.ledger.owed(incident)
-    world.ledger.settle_obligation(owed.id, "done", "undone")
-    world.ledger.settle_obligation(owed.id, "escalated", "too late")
+    words = (("done", "undone"), ("escalated", "too late"))
+    settled = tuple(Settlement(obligation=owed.id, state=state, why=why) for state, why in words)
+    world.ledger.save(Change(incident=seen, settled=settled), lease)
     assert world.sql("select state from byteport.obligations") == [{"state": "done"}]
-    assert world.ledger.save(Change(incident=seen.to(Phase.CLOSED)), lease).closed_at is not None
+    assert world.move(incident, phase=Phase.CLOSED).closed_at is not None
 
 
 def test_a_failed_save_leaves_nothing_behind(world):

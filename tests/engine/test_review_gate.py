@@ -105,7 +105,7 @@ def test_evidence_that_grows_old_and_is_not_renewed_is_never_acted_on(world: Wor
         if world.now(incident).phase is Phase.ESCALATE:
             break
     assert world.now(incident).phase is Phase.ESCALATE
-    assert "look" in world.now(incident).reason
+    assert "nobody answered in time" in world.now(incident).reason
     assert world.ward.effects() == []
 
 

@@ -107,6 +107,7 @@ def test_a_new_incident_after_the_last_recovered_by_itself_adds_to_what_was_told
     world.run(first, until=Phase.CLOSED)
     while world.now(first).phase is not Phase.CLOSED:
         world.step(first)
+    travel(world.url, 11 * 60)  # the cooldown
     world.run(world.open("ward_one"))
     assert escalations(world) == 2
     assert world.notebook.sent[-1].repeat_of == "n1"

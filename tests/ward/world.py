@@ -60,7 +60,6 @@ CHANGING = frozenset(
         "begin_attempt",
         "mark_answered",
         "settle",
-        "settle_obligation",
         "take_locks",
         "veto",
         "take_group",

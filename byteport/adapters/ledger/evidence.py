@@ -30,6 +30,20 @@ where i.id = %s and g.incident = i.id and g.round = %s and g.grp = %s
 returning g.*, t.now
 """
 
+# What was asked in a round that is over and never answered is a failure of that round: an older answer must not stand
+# in for it.
+_ANSWERS = """
+select round, field, fact, failure, duration_ms, taken_at from byteport.evidence where incident = %(id)s
+union all
+select g.round, f.field, 'null'::jsonb, jsonb_build_object('kind', 'timeout', 'text', 'nobody answered in time'),
+       0, coalesce(g.sent_at, t.now)
+from byteport.incidents i, byteport.probe_groups g, unnest(g.fields) as f (field), (select byteport.clock() as now) t
+where i.id = %(id)s and g.incident = i.id
+  and (g.round < i.round or i.pending = 0 or (i.state ->> 'look_until')::timestamptz <= t.now)
+  and not exists (select from byteport.evidence e where e.incident = i.id and e.round = g.round and e.field = f.field)
+order by round, taken_at, field
+"""
+
 
 class EvidenceRounds(Stored):
     """The fan-out and the fan-in."""
@@ -57,14 +71,7 @@ class EvidenceRounds(Stored):
         return self.run(lambda cursor: _store(cursor, group, answers))
 
     def answers(self, incident_id: str) -> list[StoredAnswer]:
-        found = self.rows(
-            """
-            select round, field, fact, failure, duration_ms, taken_at from byteport.evidence
-            where incident = %s order by round, taken_at, field
-            """,
-            [incident_id],
-        )
-        return [StoredAnswer.model_validate(row) for row in found]
+        return [StoredAnswer.model_validate(row) for row in self.rows(_ANSWERS, {"id": incident_id})]
 
 
 def _store(cursor: Cursor, group: GroupLease, answers: Sequence[Answer]) -> Looked:
@@ -99,7 +106,7 @@ def _insert(cursor: Cursor, group: GroupLease, answers: Sequence[Answer], now: A
     cursor.execute(
         """
         insert into byteport.evidence (incident, round, field, fact, failure, duration_ms, taken_at)
-        select %s, %s, field, fact, failure, duration_ms, %s
+        select %s, %s, field, fact, failure, duration_ms, least(%s, %s + make_interval(secs => duration_ms / 1000))
         from unnest(%s::text[], %s::jsonb[], %s::jsonb[], %s::float8[]) as a (field, fact, failure, duration_ms)
         on conflict do nothing
         """,
@@ -107,6 +114,7 @@ def _insert(cursor: Cursor, group: GroupLease, answers: Sequence[Answer], now: A
             group.incident,
             group.round,
             now,
+            group.now,  # an answer is as old as the asking: its bearer may have stood still on the way here
             [clean(a.field) for a in answers],
             [json(a.fact) for a in answers],
             [maybe(a.failure) for a in answers],

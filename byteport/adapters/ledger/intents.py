@@ -12,7 +12,7 @@ from byteport.adapters.ledger.rows import clean, intent_of, json, maybe, obligat
 from byteport.errors import BadInput, Paused, Permanent, Stale
 from byteport.grammar.action import Effect
 from byteport.grammar.verdict import Verdict
-from byteport.records.change import Lease
+from byteport.records.change import Lease, Settlement
 from byteport.records.event import Event
 from byteport.records.intent import Intent, NewIntent, Obligation
 from byteport.records.outcome import Done, Failed, Refused
@@ -93,19 +93,18 @@ class Intents(Stored):
         )
         return [obligation_of(row) for row in found]
 
-    def settle_obligation(self, obligation_id: str, state: str, why: str) -> None:
-        """Once; the first word counts."""
-        if state not in ("done", "dropped", "escalated"):
-            raise BadInput("state", f"done, dropped or escalated, got {state!r}")
-        self.run(
-            lambda cursor: cursor.execute(
-                """
-                update byteport.obligations set state = %s, why = %s, settled_at = byteport.clock()
-                where id = %s and state = 'owed'
-                """,
-                [state, clean(why), obligation_id],
-            )
-        )
+
+def settle_obligation(cursor: Cursor, settlement: Settlement) -> None:
+    """Once; the first word counts."""
+    if settlement.state not in ("done", "dropped", "escalated"):
+        raise BadInput("state", f"done, dropped or escalated, got {settlement.state!r}")
+    cursor.execute(
+        """
+        update byteport.obligations set state = %s, why = %s, settled_at = byteport.clock()
+        where id = %s and state = 'owed'
+        """,
+        [settlement.state, clean(settlement.why), settlement.obligation],
+    )
 
 
 def _open(cursor: Cursor, new: NewIntent, lease: Lease) -> Intent:
@@ -204,7 +203,7 @@ def _settle(cursor: Cursor, intent: Intent, outcome: Done | Failed | Refused, *,
             "update byteport.spends set refunded_at = byteport.clock() where intent = %s and refunded_at is null",
             [intent.key],
         )
-    if known.attempts == 0 or (isinstance(outcome, Done) and not outcome.ours):
+    if known.attempts == 0 or _changed_nothing(known, outcome):
         _drop_undo(cursor, intent.key)
     told = {
         "intent": known.key,
@@ -215,6 +214,17 @@ def _settle(cursor: Cursor, intent: Intent, outcome: Done | Failed | Refused, *,
     }
     append(cursor, known.incident, [Event(kind="settled", text=f"{known.move}: {outcome.outcome}", data=told)])
     return _read(cursor, intent.key)
+
+
+def _changed_nothing(known: Intent, outcome: Done | Failed | Refused) -> bool:
+    """It was so before, or the target refused: there is nothing of ours to undo."""
+    match outcome:
+        case Done():
+            return not outcome.ours
+        case Failed():
+            return not outcome.unknown and not known.answered
+        case _:
+            return False
 
 
 def _drop_undo(cursor: Cursor, intent: str) -> None:

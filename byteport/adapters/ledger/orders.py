@@ -34,7 +34,7 @@ select t.now,
      where runbook = %(runbook)s and target_key = %(target)s and until > t.now order by until desc limit 1) as veto,
     (select array_agg(key) from byteport.lasting_acts(%(runbook)s, %(target)s) as key) as lasting,
     (select array_agg(distinct key) from byteport.processes, unnest(keys) as key
-     where seen_at > t.now - interval '10 minutes') as self_keys,
+     where seen_at > t.now - interval '24 hours') as self_keys,
     (select array_agg(distinct configuration) from byteport.processes where seen_at > t.now - interval '10 minutes')
         as configurations,
     (select array_agg(key) from byteport.locks where incident = %(incident)s and until >= t.now) as held,
@@ -163,8 +163,10 @@ class Orders(Stored):
     def last_acted(self, runbook: str, target_key: str, incident_id: str) -> timedelta | None:
         row = self.row(
             """
-            select byteport.clock() - max(acted_at) as ago from byteport.incidents
-            where runbook = %s and target_key = %s and id <> %s and acted_at is not null
+            select byteport.clock() - max(greatest(
+                i.acted_at, i.closed_at, (select max(begun_at) from byteport.intents where incident = i.id))) as ago
+            from byteport.incidents i
+            where i.runbook = %s and i.target_key = %s and i.id <> %s and i.acted_at is not null
             """,
             [runbook, target_key, incident_id],
         )

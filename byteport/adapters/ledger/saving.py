@@ -7,6 +7,7 @@ from typing import Any
 
 from byteport.adapters.ledger.base import Stored, append, lock_as_holder, now_of, renew_locks
 from byteport.adapters.ledger.connection import Cursor
+from byteport.adapters.ledger.intents import settle_obligation
 from byteport.adapters.ledger.outbox import post
 from byteport.adapters.ledger.rows import Row, clean, json, read_incident, state_of
 from byteport.adapters.ledger.signals import admit
@@ -66,6 +67,8 @@ def _save(cursor: Cursor, change: Change, lease: Lease) -> Incident | None:
         _write(cursor, change.postmortem)
     if change.messages:
         post(cursor, incident.id, change.messages, now)
+    for settlement in change.settled:
+        settle_obligation(cursor, settlement)
     append(cursor, incident.id, told)
     stored = incident.model_copy(update={"locked": locked})
     cursor.execute(_SAVE, _columns(stored, change.look, row, now))

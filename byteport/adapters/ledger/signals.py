@@ -26,6 +26,14 @@ class Signals(Stored):
         is older than what its source has fired since, change nothing."""
         self.run(lambda cursor: _clear(cursor, runbook, signal))
 
+    def known_target(self, target: Target) -> Target | None:
+        """As the inventory has it."""
+        row = self.row(
+            "select within, coordinates from byteport.targets where kind = %s and key = %s",
+            [str(target.kind), clean(target.key)],
+        )
+        return None if row is None else target.with_(within=tuple(row["within"]), coordinates=row["coordinates"])
+
     def see_target(self, target: Target) -> None:
         self.rows(
             """
