@@ -1,4 +1,4 @@
-"""`incidents`: list, show, explain, export, and a person's word on one."""
+"""`incidents`: list, show, explain, export, verify, and a person's word on one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import click
 
 from byteport.cli.output import print_json, table, toned, with_json
 from byteport.cli.scene import Scene, person
+from byteport.cli.verify import verify
 
 
 @click.group()
@@ -126,6 +127,7 @@ def _word(name: str, about: str) -> click.Command:
     return command
 
 
+incidents.add_command(verify)
 incidents.add_command(_word("ack", "Acknowledge: somebody is on it."))
 incidents.add_command(_word("close", "Close; what was begun is settled first."))
 incidents.add_command(_word("cancel", "Cancel: do nothing more; what was begun is settled first."))

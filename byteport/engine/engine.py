@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from byteport.engine import acting, deciding, ending, verifying
 from byteport.engine.gate import Gate
@@ -18,8 +18,9 @@ from byteport.engine.work import Work, jittered
 from byteport.errors import NotKnown, Permanent, Stale, Transient, Unavailable
 from byteport.grammar.evidence import fields_of
 from byteport.model.signal import Signal
-from byteport.model.units import seconds
+from byteport.model.units import days, seconds
 from byteport.ports import Readers, Writers
+from byteport.records.audit import Anchor
 from byteport.records.change import Change, Lease
 from byteport.records.event import Event
 from byteport.records.evidence import Looked
@@ -38,6 +39,7 @@ MOVES: Mapping[Phase, Callable[[Work], Change]] = {
     Phase.WRITE_UP: ending.write_up,
 }
 MOST_TRIES = 5
+ANCHORED = days(30)
 MOST_VAIN_CLAIMS = 5
 
 
@@ -179,6 +181,11 @@ class Engine:
             self.ledger.adopt(orphan.incident, digests[orphan.runbook], diagnose_anew=True, reason=why)
         leave_to_people(self.ledger, tuple(digests), self.policy)
         self.ledger.forget_before(self.policy.retention)
+
+    def anchor(self, as_of: datetime | None = None) -> Anchor:
+        """One digest over all journals as they were then, for a log outside of the ledger. What the retention is about
+        to forget is left out, so that the same time gives the same digest for weeks. Raises BadInput (too late)."""
+        return self.ledger.anchor(as_of, min(ANCHORED, self.policy.retention / 2))
 
 
 def _again(work: Work, problem: str) -> Change:

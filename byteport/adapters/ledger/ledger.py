@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from byteport.adapters.ledger.audit import Auditing
 from byteport.adapters.ledger.connection import PATIENCE, Cursor, Database
 from byteport.adapters.ledger.evidence import EvidenceRounds
 from byteport.adapters.ledger.figures import CountingLedger
@@ -35,6 +36,7 @@ class PostgresLedger(
     Orders,
     CountingLedger,
     StrandedRows,
+    Auditing,
 ):
     """The `Ledger` port on PostgreSQL. Connects when first asked, in each process anew, and then sees to it that the
     schema is this release's (Permanent, naming `byteport migrate`)."""

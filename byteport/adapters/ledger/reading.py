@@ -11,7 +11,6 @@ from byteport.adapters.ledger.connection import Cursor
 from byteport.adapters.ledger.rows import Row, clean, read_incident
 from byteport.errors import BadInput
 from byteport.grammar.plan import Plan
-from byteport.model.base import digest_of
 from byteport.model.signal import Mode
 from byteport.records.delivery import Postmortem
 from byteport.records.event import Event, StoredEvent
@@ -87,16 +86,6 @@ class Reading(Stored):
             append(cursor, incident_id, events)
 
         self.run(add)
-
-    def verify_chain(self, incident_id: str) -> int | None:
-        """The first line that was edited, removed or put in, also at the end; None when the chain is whole."""
-        row = self.row("select byteport.first_broken(%s) as seq", [incident_id])
-        return None if row is None or row["seq"] is None else int(row["seq"])
-
-    def anchor(self) -> tuple[int, str]:
-        """How many incidents there are, and one digest over the heads of all their chains: for the daily log line."""
-        heads = self.rows("select id, event_count, head_hash from byteport.incidents order by id")
-        return len(heads), digest_of([[row["id"], row["event_count"], row["head_hash"]] for row in heads])
 
     def postmortem(self, incident_id: str) -> Postmortem | None:
         row = self.row("select incident, record, markdown from byteport.postmortems where incident = %s", [incident_id])
