@@ -193,6 +193,10 @@ class Ledger(Abandoned, Audited, Protocol):
         """Whether no other process does this errand now; it stays so while the context lasts. Never waits."""
         ...
 
+    def budgets_epoch(self) -> int:
+        """The epoch that a grant must be of; 0 before the first rebuild."""
+        ...
+
     def begin_rebuild(self) -> AbstractContextManager[tuple[int, list[Spend]]]:
         """A new epoch and every spend that still counts, for `Budgets.rebuild`; held under an advisory lock while the
         context lasts, so that no intent opens meanwhile."""

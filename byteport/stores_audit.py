@@ -1,17 +1,17 @@
-"""What of the ledger is asked by those who check it: whether the journals are whole."""
+"""What those ask of the ledger who look after it: whether the journals are whole, and what stands in the way."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from byteport.records.audit import Anchor, ChainBreak
-from byteport.records.standing import GuardRow, HeldLock
+from byteport.records.standing import GuardRow, HeldLock, Reset
 
 
 class Audited(Protocol):
-    """Reads only. Raises Unavailable when the ledger cannot be reached."""
+    """Raises Unavailable when the ledger cannot be reached."""
 
     def now(self) -> datetime:
         """The ledger's clock."""
@@ -32,5 +32,20 @@ class Audited(Protocol):
         BadInput for a time that is too late."""
         ...
 
-    def held_locks(self) -> list[HeldLock]: ...
-    def guard_rows(self) -> list[GuardRow]: ...
+    def guard_rows(self, cooldowns: Mapping[str, timedelta] | None = None) -> list[GuardRow]:
+        """Every budget in use and every lock held; and of these runbooks the cooldown that a target is in."""
+        ...
+
+    def held_locks(self) -> list[HeldLock]:
+        """One row for each holder, in the order of keys."""
+        ...
+
+    def resets(self, limit: int = 50) -> list[Reset]:
+        """The newest first."""
+        ...
+
+    def reset_guard(self, claim_key: str, who: str, why: str) -> int:
+        """What was spent on this key counts no more: a row with the reason, never a deletion. How many spends; the
+        budgets store learns it by a rebuild. Raises BadInput for what is not in use, a lock, and one incident's own
+        ceiling."""
+        ...

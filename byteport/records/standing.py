@@ -1,4 +1,4 @@
-"""What stands beside the incidents: pauses, silences, vetoes, promotions, the inventory, locks and spends as listed."""
+"""What stands beside the incidents: pauses, silences, vetoes, promotions, the inventory, guards as listed, resets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from datetime import timedelta
 
 from pydantic import AwareDatetime
 
-from byteport.grammar.verdict import Count
 from byteport.model.base import Value
 from byteport.model.signal import Mode
 
@@ -32,11 +31,13 @@ class Promotion(Value):
 
 
 class HeldLock(Value):
-    """A lock as listed."""
+    """A lock as listed. `capacity` 0: it is no place among many; `until` is put off while its holder lives."""
 
     key: str
     incident: str
     exclusive: bool
+    capacity: int = 0
+    guard: str = ""
     since: AwareDatetime
     until: AwareDatetime
 
@@ -80,7 +81,10 @@ class Standing(Value):
 
 
 class GuardRow(Value):
-    """A budget or a lock as `byteport guards list` shows it."""
+    """A budget, a cooldown or a lock that is in use. `holder` names the incidents, `used` counts against `limit`.
+
+    `frees_at` is when the first of it comes back, on the ledger's clock; None: never by itself.
+    """
 
     key: str
     kind: str
@@ -88,4 +92,14 @@ class GuardRow(Value):
     limit: int | None = None
     holder: str = ""
     frees_at: AwareDatetime | None = None
-    count: Count | None = None
+    seconds_left: float | None = None
+
+
+class Reset(Value):
+    """A person's word that what was spent on a key until then counts no more."""
+
+    key: str
+    who: str
+    why: str
+    at: AwareDatetime
+    spends: int

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from byteport.model.base import Json
 from byteport.model.signal import Signal
 from byteport.redaction import redact
+from byteport.shown import guards
 from byteport.shown import record as records
 from byteport.shown.runbook import listed, shown
 from byteport.web.answers import Refused
@@ -59,16 +60,9 @@ class Api:
         return JSONResponse(self._page(call.path["slug"]))
 
     def guards(self, _call: Call) -> Response:
-        """Every budget in use, every lock held, every pause."""
-        ledger = self.world.ledger
-        return JSONResponse(
-            {
-                "guards": [row.model_dump(mode="json") for row in ledger.guard_rows()],
-                "locks": [lock.model_dump(mode="json") for lock in ledger.held_locks()],
-                "pauses": [row.model_dump(mode="json") for row in ledger.pauses()],
-                "paused_here": self.world.policy.paused_here(),
-            }
-        )
+        """Every budget in use, every lock held, every pause, and what people have reset."""
+        found = guards.as_json(guards.fetch(self.world.ledger, self.world.pages))
+        return JSONResponse({**found, "paused_here": self.world.policy.paused_here()})
 
     def pause(self, call: Call) -> Response:
         """{why, who, runbook?}: nothing begins any more, everywhere."""

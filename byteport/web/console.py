@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from byteport.shown import course, evidence, record, steps, verdicts
+from byteport.shown import course, evidence, guards, record, steps, verdicts
 from byteport.shown.runbook import listed, shown
 from byteport.web.answers import Refused
 from byteport.web.door import COOKIE, LASTS, Door, clean_name, local_path
@@ -99,8 +99,7 @@ class Console:
         return self._page(call, "runbook.html", page=page, told=told, promotion=promotions.get(page.name))
 
     def guards(self, call: Call) -> Response:
-        ledger = self.world.ledger
-        return self._page(call, "guards.html", rows=ledger.guard_rows(), locks=ledger.held_locks())
+        return self._page(call, "guards.html", guards=guards.fetch(self.world.ledger, self.world.pages))
 
     def pause(self, call: Call) -> Response:
         form = call.form()

@@ -8,6 +8,7 @@ from byteport.adapters.ledger.audit import Auditing
 from byteport.adapters.ledger.connection import PATIENCE, Cursor, Database
 from byteport.adapters.ledger.evidence import EvidenceRounds
 from byteport.adapters.ledger.figures import CountingLedger
+from byteport.adapters.ledger.guards import Guarding
 from byteport.adapters.ledger.intents import Intents
 from byteport.adapters.ledger.locks import Locks
 from byteport.adapters.ledger.migrations import check_schema
@@ -37,6 +38,7 @@ class PostgresLedger(
     CountingLedger,
     StrandedRows,
     Auditing,
+    Guarding,
 ):
     """The `Ledger` port on PostgreSQL. Connects when first asked, in each process anew, and then sees to it that the
     schema is this release's (Permanent, naming `byteport migrate`)."""

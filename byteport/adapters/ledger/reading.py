@@ -15,7 +15,6 @@ from byteport.model.signal import Mode
 from byteport.records.delivery import Postmortem
 from byteport.records.event import Event, StoredEvent
 from byteport.records.incident import Incident, Phase
-from byteport.records.standing import GuardRow
 from byteport.stores import Listing
 
 ENDING = ("cancel", "close")
@@ -30,22 +29,6 @@ from byteport.incidents
 where (not %(open_only)s or phase <> 'closed')
   and (%(before)s = '' or (opened_at, id) < (select opened_at, id from byteport.incidents where id = %(before)s))
 order by opened_at desc, id desc limit %(most)s
-"""
-
-_GUARDS = """
-select s.claim_key as key, (array_agg(s.kind order by s.spent_at desc))[1] as kind, sum(s.amount)::int as used,
-       (array_agg(s.at_most order by s.spent_at desc))[1] as at_most, max(s.incident) as holder,
-       min(coalesce(s.begun_at, t.now) + make_interval(secs => s.window_seconds))
-           filter (where s.window_seconds > 0) as frees_at
-from byteport.spends s, (select byteport.clock() as now) t
-where byteport.counts_in(s, s.window_seconds, t.now)
-group by s.claim_key
-union all
-select l.key, 'lock', count(*)::int, greatest(max(l.capacity), 1),
-       string_agg(l.incident, ', ' order by l.since), min(l.until)
-from byteport.locks l where l.until >= byteport.clock()
-group by l.key
-order by 1, 2
 """
 
 # Rows of an incident go with it. Spends stay until their windows have passed: forgetting gives no budget back.
@@ -95,20 +78,6 @@ class Reading(Stored):
         """Newest first; `before` is the id of the last line of the page before."""
         found = self.rows(_LISTING, {"open_only": open_only, "before": before, "most": limit})
         return [_listed(row) for row in found]
-
-    def guard_rows(self) -> list[GuardRow]:
-        """Budgets that are in use and locks that are held."""
-        return [
-            GuardRow(
-                key=row["key"],
-                kind=row["kind"],
-                used=row["used"],
-                limit=row["at_most"],
-                holder=row["holder"],
-                frees_at=row["frees_at"],
-            )
-            for row in self.rows(_GUARDS)
-        ]
 
     def command(self, incident_id: str, word: str, who: str, why: str) -> Incident:
         """Read by the next move, also where one is being made; one that is not read yet is taken back by nothing, and
