@@ -13,6 +13,7 @@ from byteport.engine.intake import ByHand, Intake
 from byteport.engine.outbox import Outbox
 from byteport.engine.pages import Pages
 from byteport.engine.policy import Policy
+from byteport.engine.rebuilding import rebuild
 from byteport.engine.stranded import leave_to_people
 from byteport.engine.work import Work, jittered
 from byteport.errors import NotKnown, Permanent, Stale, Transient, Unavailable
@@ -181,6 +182,17 @@ class Engine:
             self.ledger.adopt(orphan.incident, digests[orphan.runbook], diagnose_anew=True, reason=why)
         leave_to_people(self.ledger, tuple(digests), self.policy)
         self.ledger.forget_before(self.policy.retention)
+
+    def reset_guard(self, key: str, who: str, why: str) -> int:
+        """A person's word that what was spent on this key counts no more; how many spends. Raises BadInput where that
+        may not be, and Unavailable, also where the reset is kept and the budgets store will learn it when it is back.
+        """
+        ended = self.ledger.reset_guard(key, who, why)
+        try:
+            rebuild(self.ledger, self.budgets)
+        except Unavailable as gone:
+            raise Unavailable(f"the reset is kept and counts as soon as the budgets store is back: {gone}") from gone
+        return ended
 
     def anchor(self, as_of: datetime | None = None) -> Anchor:
         """One digest over all journals as they were then, for a log outside of the ledger. What the retention is about

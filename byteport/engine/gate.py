@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from byteport.engine.asking import as_granted, as_narrow, asked, member_forbidden, store_gone
 from byteport.engine.facts import look_now
 from byteport.engine.policy import Policy
+from byteport.engine.rebuilding import rebuild
 from byteport.engine.standing import standing_guards
 from byteport.engine.veto import heeded
 from byteport.errors import Overspent, Permanent, Refusal, Transient, Unavailable
@@ -148,12 +149,17 @@ class Gate:
             raise
 
     def _granted(self, ask: Callable[[], Grant]) -> Grant:
-        """Ask the budgets; an empty store is first rebuilt from the ledger, which delays and never overspends."""
+        """Ask the budgets. A store that refuses in another epoch than the ledger's is empty, or counts what the ledger
+        no longer does: it is first rebuilt, which delays and never overspends."""
         grant = ask()
-        if not grant.granted and grant.refused_by is None and grant.epoch == 0:
+        if grant.granted:
+            return grant
+        epoch = self.ledger.budgets_epoch()
+        if 0 < epoch == grant.epoch:
+            return grant
+        if epoch == 0 or self.budgets.epoch() != epoch:  # else another process has rebuilt it since
             self._rebuild()
-            grant = ask()
-        return grant
+        return ask()
 
     def _was_rebuilt_since(self, refused: Verdict) -> bool:
         """The grant was of an older epoch, and another process has brought the store up to the ledger's since."""
@@ -165,8 +171,7 @@ class Gate:
             self.budgets.give_back(key)
 
     def _rebuild(self) -> None:
-        with self.ledger.begin_rebuild() as (epoch, spends):
-            self.budgets.rebuild(epoch, spends)
+        rebuild(self.ledger, self.budgets)
 
     def _carry_out(self, intent: Intent, errand: Errand) -> Outcome:
         """Ask for the effect until it shows. A slow action and a crashed one look the same."""
