@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from byteport.errors import Unavailable
 from byteport.grammar.action import Action
 from byteport.grammar.guard import Facts, Guard
-from byteport.grammar.verdict import Claim, Grant, Verdict
+from byteport.grammar.verdict import Claim, Count, Grant, Verdict
 
 
 def asked(action: Action, guards: Sequence[Guard], facts: Facts) -> tuple[Action, tuple[Verdict, ...]]:
@@ -30,6 +30,7 @@ def member_forbidden() -> Verdict:
         kind="precondition",
         allowed=False,
         reason="a member of the batch that was journalled has become forbidden",
+        lifts="with a plan made anew, which leaves that member out",
     )
 
 
@@ -46,5 +47,26 @@ def as_granted(claims: Sequence[Claim], grant: Grant) -> tuple[Claim, ...]:
 
 def store_gone(gone: Unavailable) -> Verdict:
     return Verdict(
-        guard="budgets_store", kind="precondition", allowed=False, reason=f"the budgets store is out of reach: {gone}"
+        guard="budgets_store",
+        kind="precondition",
+        allowed=False,
+        reason=f"the budgets store is out of reach: {gone}",
+        lifts="once the budgets store answers",
+    )
+
+
+def with_counts(verdicts: Sequence[Verdict], claims: Sequence[Claim], counts: Sequence[Count]) -> tuple[Verdict, ...]:
+    """The verdicts of budgets that allow, with what is used of them; of several counters the one with least room."""
+    roomy_first = sorted(zip(claims, counts, strict=True), key=lambda pair: pair[1].used - pair[0].limit)
+    told = {claim.guard: (claim, count) for claim, count in roomy_first}
+    return tuple(_counted(verdict, *told[verdict.guard]) if verdict.guard in told else verdict for verdict in verdicts)
+
+
+def _counted(verdict: Verdict, claim: Claim, count: Count) -> Verdict:
+    return verdict.with_(
+        limit=str(claim.limit),
+        current=str(count.used),
+        frees_at=count.frees_at,
+        counter=claim.key,
+        reason=verdict.reason or f"{count.used} of {claim.limit} used on {claim.key}, {claim.amount} asked",
     )

@@ -7,11 +7,11 @@ live claim; the effect; the outcome. Whatever is missing or unreachable denies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from byteport.engine.asking import as_granted, as_narrow, asked, member_forbidden, store_gone
+from byteport.engine.asking import as_granted, as_narrow, asked, member_forbidden, store_gone, with_counts
 from byteport.engine.facts import look_now
 from byteport.engine.policy import Policy
 from byteport.engine.rebuilding import rebuild
@@ -23,7 +23,7 @@ from byteport.grammar.evidence import Evidence
 from byteport.grammar.guards import Facts, Guard
 from byteport.grammar.plan import Do
 from byteport.grammar.runbook import Runbook
-from byteport.grammar.verdict import Grant, Verdict
+from byteport.grammar.verdict import Claim, Count, Grant, Verdict
 from byteport.model.base import Json
 from byteport.model.units import seconds
 from byteport.ports import Readers, Writers
@@ -265,10 +265,16 @@ class Gate:
             return self._preview(action), (*verdicts, store_gone(gone))
         if not grant.granted:
             return self._preview(action), (*verdicts, grant.refusal)
-        action = as_narrow(action, claims, grant)
-        for claim in as_granted(claims, grant):
+        action, granted = as_narrow(action, claims, grant), as_granted(claims, grant)
+        told = with_counts(verdicts, granted, self._used(granted, ahead))
+        for claim in granted:
             ahead[claim.key] = ahead.get(claim.key, 0) + claim.amount
-        return self._preview(action), verdicts
+        return self._preview(action), told
+
+    def _used(self, claims: Sequence[Claim], ahead: Mapping[str, int]) -> list[Count]:
+        """What is used of each, the steps before counted as if spent."""
+        counts = self.budgets.counts(claims) if claims else []
+        return [count.with_(used=count.used + ahead.get(count.key, 0)) for count in counts]
 
     def _preview(self, action: Action) -> str:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from byteport.engine.policy import Policy
@@ -20,7 +20,7 @@ class KillSwitch(Guard):
     kind: ClassVar[str] = "forbidden"
 
     def check(self, action: Action, facts: Facts) -> Verdict:
-        return self.deny(f"paused: {facts.paused}") if facts.paused else self.allow()
+        return self.deny(f"paused: {facts.paused}", lifts=facts.resumes) if facts.paused else self.allow()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,10 @@ class LiveMode(Guard):
     kind: ClassVar[str] = "dry_run"
 
     def check(self, action: Action, facts: Facts) -> Verdict:
-        return self.deny(f"the mode is {facts.mode} by now") if facts.mode is Mode.DRY_RUN else self.allow()
+        if facts.mode is not Mode.DRY_RUN:
+            return self.allow(current=facts.mode)
+        lifts = f"once {facts.runbook} is live again"
+        return self.deny(f"the mode is {facts.mode} by now", current=facts.mode, lifts=lifts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +45,8 @@ class Asked(Guard):
     def check(self, action: Action, facts: Facts) -> Verdict:
         if facts.mode is not Mode.APPROVE or facts.asked:
             return self.allow()
-        return self.deny("the mode is approve by now, and nobody was asked")
+        why, lifts = "the mode is approve by now, and nobody was asked", "once a person has approved a plan of it"
+        return self.deny(why, current=facts.mode, lifts=lifts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +56,12 @@ class NotSilenced(Guard):
     on_hit: OnHit = "end"
 
     def check(self, action: Action, facts: Facts) -> Verdict:
-        return self.deny(f"silenced: {facts.silenced}") if facts.silenced and not facts.undoing else self.allow()
+        return self.silenced(facts.silenced, facts.silenced_until) if not facts.undoing else self.allow()
+
+    def silenced(self, why: str, until: datetime | None) -> Verdict:
+        """By a silence, or where no end is known by a maintenance window; an empty text is neither."""
+        lifts = "when the silence ends" if until else "when the maintenance window ends"
+        return self.deny(f"silenced: {why}", frees_at=until, lifts=lifts) if why else self.allow()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +72,10 @@ class NoVeto(Guard):
     def check(self, action: Action, facts: Facts) -> Verdict:
         if not facts.vetoed or facts.undoing:
             return self.allow()
-        verdict = self.deny(facts.vetoed, frees_at=facts.vetoed_until)
+        lifts = (
+            "when the veto ends" if facts.vetoed_until else "once a look can tell whether the earlier act still stands"
+        )
+        verdict = self.deny(facts.vetoed, frees_at=facts.vetoed_until, lifts=lifts)
         return verdict if facts.saw_the_veto else verdict.with_(on_hit="end")
 
 
@@ -87,7 +99,10 @@ class OneHand(Guard):
 
     def check(self, action: Action, facts: Facts) -> Verdict:
         lost = [key for key in (str(facts.evidence.target), action.subject) if key not in facts.held]
-        return self.deny(f"the lock on {', '.join(lost)} is not held any more") if lost else self.allow()
+        if not lost:
+            return self.allow()
+        names = ", ".join(lost)
+        return self.deny(f"the lock on {names} is not held any more", lifts=f"once the incident holds {names} again")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +113,10 @@ class NoGitopsOwner(Guard):
 
     def check(self, action: Action, facts: Facts) -> Verdict:
         owner = facts.gitops_owner
-        return self.deny(f"{owner} syncs this workload: propose the change there") if owner else self.allow()
+        if not owner:
+            return self.allow()
+        why, lifts = f"{owner} syncs this workload: propose the change there", f"once {owner} no longer syncs it"
+        return self.deny(why, lifts=lifts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +126,10 @@ class CalmGuard(Guard):
     kind: ClassVar[str] = "abort"
 
     def check(self, action: Action, facts: Facts) -> Verdict:
-        return self.deny(f"storm: {facts.storm}") if facts.storm and not facts.undoing else self.allow()
+        if not facts.storm or facts.undoing:
+            return self.allow()
+        lifts = "when the storm has been calm for long enough"
+        return self.deny(f"storm: {facts.storm}", frees_at=facts.storm_until, lifts=lifts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +140,8 @@ class OneConfiguration(Guard):
         other = facts.other_configuration
         if not other or facts.by_person:
             return self.allow()
-        return self.deny(f"a process works with another configuration ({other}); see byteport doctor")
+        why = f"a process works with another configuration ({other}); see byteport doctor"
+        return self.deny(why, lifts="once all processes work with one configuration")
 
 
 @dataclass(frozen=True, kw_only=True)

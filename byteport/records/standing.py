@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from pydantic import AwareDatetime
@@ -18,6 +19,13 @@ class PauseRow(Value):
     why: str
     who: str
     since: AwareDatetime
+
+
+def when_resumed(who: Sequence[str], here: str = "") -> str:
+    """What ends these people's pauses, and a switch of this process or host, as "it may act …" goes on."""
+    ends = [f"the pause by {name} is resumed" for name in dict.fromkeys(who)]
+    ends += [f"this holds here no longer: {here}"] if here else []
+    return f"when {' and '.join(ends)}" if ends else ""
 
 
 class Promotion(Value):
@@ -70,12 +78,14 @@ class Standing(Value):
     now: AwareDatetime
     pauses: tuple[PauseRow, ...] = ()
     silence: str = ""
+    silenced_until: AwareDatetime | None = None
     veto: Veto | None = None
     lasting: tuple[str, ...] = ()
     self_keys: frozenset[str] = frozenset()
     held: frozenset[str] = frozenset()
     promotion: Promotion | None = None
     storm: str = ""
+    storm_until: AwareDatetime | None = None
     known_targets: int = 0
     configurations: tuple[str, ...] = ()
 

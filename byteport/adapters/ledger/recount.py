@@ -128,18 +128,11 @@ def _outdated(granted: int, epoch: int) -> Verdict:
         limit=str(epoch),
         current=str(granted),
         on_hit="wait",
+        lifts="once the budgets store is made anew of the ledger",
         reason=f"the budgets granted in epoch {granted}, the ledger is in epoch {epoch}",
     )
 
 
 def _overrun(claim: Claim, used: int, frees_at: datetime | None) -> Verdict:
-    return Verdict(
-        guard=claim.guard,
-        kind=claim.kind,
-        allowed=False,
-        limit=str(claim.limit),
-        current=str(used),
-        frees_at=frees_at,
-        on_hit=claim.on_hit,
-        reason=f"the ledger counts {used} of {claim.limit} used on {claim.key}, {claim.amount} asked",
-    )
+    reason = f"the ledger counts {used} of {claim.limit} used on {claim.key}, {claim.amount} asked"
+    return claim.refusal(used, frees_at, reason)
