@@ -12,6 +12,8 @@ from byteport.grammar.guards import Budget, Facts, Guard, scope_of
 from byteport.grammar.verdict import Claim, OnHit, Verdict
 from byteport.model.signal import Mode
 
+NO_UNDO = "does not bind an undo"
+
 
 @dataclass(frozen=True, kw_only=True)
 class KillSwitch(Guard):
@@ -20,7 +22,9 @@ class KillSwitch(Guard):
     kind: ClassVar[str] = "forbidden"
 
     def check(self, action: Action, facts: Facts) -> Verdict:
-        return self.deny(f"paused: {facts.paused}", lifts=facts.resumes) if facts.paused else self.allow()
+        if not facts.paused:
+            return self.allow("nothing is paused")
+        return self.deny(f"paused: {facts.paused}", lifts=facts.resumes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,12 +60,12 @@ class NotSilenced(Guard):
     on_hit: OnHit = "end"
 
     def check(self, action: Action, facts: Facts) -> Verdict:
-        return self.silenced(facts.silenced, facts.silenced_until) if not facts.undoing else self.allow()
+        return self.allow(NO_UNDO) if facts.undoing else self.silenced(facts.silenced, facts.silenced_until)
 
     def silenced(self, why: str, until: datetime | None) -> Verdict:
         """By a silence, or where no end is known by a maintenance window; an empty text is neither."""
         lifts = "when the silence ends" if until else "when the maintenance window ends"
-        return self.deny(f"silenced: {why}", frees_at=until, lifts=lifts) if why else self.allow()
+        return self.deny(f"silenced: {why}", frees_at=until, lifts=lifts) if why else self.allow("no silence covers it")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +75,8 @@ class NoVeto(Guard):
 
     def check(self, action: Action, facts: Facts) -> Verdict:
         if not facts.vetoed or facts.undoing:
-            return self.allow()
-        lifts = (
-            "when the veto ends" if facts.vetoed_until else "once a look can tell whether the earlier act still stands"
-        )
+            return self.allow(NO_UNDO if facts.undoing else "nobody undid an earlier act")
+        lifts = "when the veto ends" if facts.vetoed_until else "once it can be told whether that act still stands"
         verdict = self.deny(facts.vetoed, frees_at=facts.vetoed_until, lifts=lifts)
         return verdict if facts.saw_the_veto else verdict.with_(on_hit="end")
 
@@ -88,7 +90,9 @@ class NotOurselves(Guard):
     def check(self, action: Action, facts: Facts) -> Verdict:
         touched = {str(facts.evidence.target), action.subject, *facts.evidence.target.within, *action.within}
         ours = touched & facts.self_keys
-        return self.deny(f"{', '.join(sorted(ours))} hosts BytePort itself") if ours else self.allow()
+        if not ours:
+            return self.allow("does not host BytePort")
+        return self.deny(f"{', '.join(sorted(ours))} hosts BytePort itself")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +104,7 @@ class OneHand(Guard):
     def check(self, action: Action, facts: Facts) -> Verdict:
         lost = [key for key in (str(facts.evidence.target), action.subject) if key not in facts.held]
         if not lost:
-            return self.allow()
+            return self.allow("taken with the plan's locks")
         names = ", ".join(lost)
         return self.deny(f"the lock on {names} is not held any more", lifts=f"once the incident holds {names} again")
 
@@ -114,7 +118,7 @@ class NoGitopsOwner(Guard):
     def check(self, action: Action, facts: Facts) -> Verdict:
         owner = facts.gitops_owner
         if not owner:
-            return self.allow()
+            return self.allow("no controller is known to sync it")
         why, lifts = f"{owner} syncs this workload: propose the change there", f"once {owner} no longer syncs it"
         return self.deny(why, lifts=lifts)
 
@@ -127,7 +131,7 @@ class CalmGuard(Guard):
 
     def check(self, action: Action, facts: Facts) -> Verdict:
         if not facts.storm or facts.undoing:
-            return self.allow()
+            return self.allow(NO_UNDO if facts.undoing else "no storm")
         lifts = "when the storm has been calm for long enough"
         return self.deny(f"storm: {facts.storm}", frees_at=facts.storm_until, lifts=lifts)
 
@@ -139,7 +143,7 @@ class OneConfiguration(Guard):
     def check(self, action: Action, facts: Facts) -> Verdict:
         other = facts.other_configuration
         if not other or facts.by_person:
-            return self.allow()
+            return self.allow("a person's own run" if facts.by_person else "no other configuration is at work")
         why = f"a process works with another configuration ({other}); see byteport doctor"
         return self.deny(why, lifts="once all processes work with one configuration")
 
@@ -159,9 +163,19 @@ class Writes(Budget):
 class FirstDay(Budget):
     """A newly live runbook starts at one action an hour for 24 h. A person's own run is not slowed."""
 
-    def claims(self, action: Action, facts: Facts) -> tuple[Claim, ...]:
+    def check(self, action: Action, facts: Facts) -> Verdict:
+        free = self._free(facts)
+        return self.allow(free) if free else super().check(action, facts)
+
+    def _free(self, facts: Facts) -> str:
+        """Why it is not slowed; empty where it is."""
+        if facts.by_person or facts.undoing:
+            return NO_UNDO if facts.undoing else "a person's own run"
         young = facts.live_since is not None and facts.now - facts.live_since < timedelta(hours=24)
-        if not young or facts.by_person or facts.undoing:
+        return "" if young else "not in its first day"
+
+    def claims(self, action: Action, facts: Facts) -> tuple[Claim, ...]:
+        if self._free(facts):
             return ()
         return (
             Claim.window(

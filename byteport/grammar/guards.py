@@ -133,7 +133,8 @@ class Members(Guard):
         if left_out and not kept:
             lifts = f"once one of the {len(left_out)} may be touched"
             return self.deny("; ".join(left_out[:20]), limit=self.value, current=0, lifts=lifts)
-        return self.allow(f"left out: {'; '.join(left_out[:20])}" if left_out else "", limit=self.value)
+        told = f"left out: {'; '.join(left_out[:20])}" if left_out else ""
+        return self.allow(told, limit=self.value, current=f"{len(kept)} of {len(kept) + len(left_out)}")
 
     def listed(self) -> dict[str, Any]:
         return {**super().listed(), "value": self.value, "scope": self.scope_name}
@@ -176,7 +177,7 @@ class SkipIf(OnAnnotation):
         if value is None:
             return self.unreadable()
         if "true" not in value:
-            return self.allow(limit=self.key)
+            return self.allow("not opted out", limit=self.key)
         lifts = f"once {self.key} is taken off the target"
         return self.deny(f"{self.key} is set: the target opted out", limit=self.key, current="true", lifts=lifts)
 
@@ -211,10 +212,10 @@ class Allowlist(Guard):
 
     def check(self, action: Action, facts: Facts) -> Verdict:
         if not self.applies(action):
-            return self.allow()
+            return self.allow("does not apply here")
         listed = facts.options.get(self.option) or ()
         if action.subject in listed:
-            return self.allow()
+            return self.allow("on the list", limit=len(listed))
         lifts = f"once {action.subject} is on the allowlist {self.option}"
         return self.deny(f"{action.subject} is not on the allowlist {self.option}", limit=len(listed), lifts=lifts)
 
@@ -231,7 +232,11 @@ class Never(Guard):
 
     def check(self, action: Action, facts: Facts) -> Verdict:
         forbidden = set(self.verbs) & set(action.verbs)
-        return self.deny(f"forbidden: {', '.join(sorted(forbidden))}") if forbidden else self.allow()
+        return (
+            self.deny(f"forbidden: {', '.join(sorted(forbidden))}")
+            if forbidden
+            else self.allow(f"none of {', '.join(self.verbs)}")
+        )
 
     def listed(self) -> dict[str, Any]:
         return {**super().listed(), "value": self.value or ", ".join(self.verbs), "scope": self.in_class}
