@@ -55,7 +55,7 @@ def decided_on(record: Record) -> dict[str, StoredAnswer]:
     return {answer.field: answer for answer in answers if answer.round <= max(looks, default=1)}
 
 
-def in_short(answer: StoredAnswer | None, most: int = 6) -> str:
+def in_short(answer: StoredAnswer | None, most: int = 12) -> str:
     """One line of an answer: its first figures, why there is none, or that it is not configured."""
     if answer is None:
         return "no answer in time"
@@ -63,7 +63,7 @@ def in_short(answer: StoredAnswer | None, most: int = 6) -> str:
         return str(answer.failure)
     if answer.fact is None:
         return "not configured"
-    figures = _plain(answer.fact)
+    figures = plain_figures(answer.fact)
     shown = [f"{name} {_clipped(value)}" for name, value in list(figures.items())[:most]]
     return ", ".join([*shown, *(["…"] if len(figures) > most else [])])
 
@@ -75,11 +75,12 @@ def _clipped(value: object) -> str:
 
 def figures_of(line: FieldLine) -> list[Figure]:
     """The plain figures of a fact (numbers, texts, truths), lists by their length; nested ones stay in the JSON."""
-    before, after = _plain(line.before.fact), _plain(line.newest.fact)
+    before, after = plain_figures(line.before.fact), plain_figures(line.newest.fact)
     return [Figure(name, before.get(name), after.get(name)) for name in dict.fromkeys((*before, *after))]
 
 
-def _plain(fact: object) -> dict[str, Any]:
+def plain_figures(fact: object) -> dict[str, Any]:
+    """A fact's own figures by name: lists by their length, nested ones left out."""
     if fact is None:
         return {}
     if isinstance(fact, list):

@@ -13,6 +13,8 @@ from byteport.model.signal import Signal
 from byteport.redaction import redact
 from byteport.shown import guards
 from byteport.shown import record as records
+from byteport.shown.explanation import explanation
+from byteport.shown.outlook import outlook_of
 from byteport.shown.runbook import listed, shown
 from byteport.web.answers import Refused
 from byteport.web.door import clean_name
@@ -45,6 +47,11 @@ class Api:
 
     def incident(self, call: Call) -> Response:
         return JSONResponse(records.as_json(self._record(call)))
+
+    def explanation(self, call: Call) -> Response:
+        """Why, and why not; with the nearest change that would have flipped the decision."""
+        found, world = self._record(call), self.world
+        return JSONResponse(explanation(found, outlook_of(found, world.ledger, world.pages, world.policy)))
 
     def events(self, call: Call) -> Response:
         """The journal's lines after `after`."""
