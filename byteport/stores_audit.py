@@ -22,7 +22,7 @@ class Audited(Protocol):
         ...
 
     def chain_breaks(self, incidents: Sequence[str]) -> list[ChainBreak]:
-        """The first break of each of these that has one. Unknown ids are orphaned: their incident is gone."""
+        """The first break of each of these that has one. What the retention has forgotten meanwhile has none."""
         ...
 
     def anchor(self, as_of: datetime | None = None, back: timedelta = timedelta(days=30)) -> Anchor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from byteport.errors import Unavailable
 from byteport.grammar.action import Action
@@ -55,9 +55,13 @@ def store_gone(gone: Unavailable) -> Verdict:
     )
 
 
-def with_counts(verdicts: Sequence[Verdict], claims: Sequence[Claim], counts: Sequence[Count]) -> tuple[Verdict, ...]:
-    """The verdicts of budgets that allow, with what is used of them; of several counters the one with least room."""
-    roomy_first = sorted(zip(claims, counts, strict=True), key=lambda pair: pair[1].used - pair[0].limit)
+def with_counts(
+    verdicts: Sequence[Verdict], claims: Sequence[Claim], counts: Sequence[Count], ahead: Mapping[str, int]
+) -> tuple[Verdict, ...]:
+    """The verdicts of budgets that allow, with what is used of them and would be by then (`ahead`, by key); of several
+    counters the one with least room."""
+    used = [count.with_(used=count.used + ahead.get(count.key, 0)) for count in counts]
+    roomy_first = sorted(zip(claims, used, strict=True), key=lambda pair: pair[1].used - pair[0].limit)
     told = {claim.guard: (claim, count) for claim, count in roomy_first}
     return tuple(_counted(verdict, *told[verdict.guard]) if verdict.guard in told else verdict for verdict in verdicts)
 

@@ -7,7 +7,7 @@ live claim; the effect; the outcome. Whatever is missing or unreachable denies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -23,7 +23,7 @@ from byteport.grammar.evidence import Evidence
 from byteport.grammar.guards import Facts, Guard
 from byteport.grammar.plan import Do
 from byteport.grammar.runbook import Runbook
-from byteport.grammar.verdict import Claim, Count, Grant, Verdict
+from byteport.grammar.verdict import Grant, Verdict
 from byteport.model.base import Json
 from byteport.model.units import seconds
 from byteport.ports import Readers, Writers
@@ -94,7 +94,7 @@ class Gate:
             return self._carry_out(intent, errand)
         except Refusal as refusal:  # paused, or overspent by the ledger's count
             if isinstance(refusal, Overspent) and not self._was_rebuilt_since(refusal.verdict):
-                self._rebuild()
+                rebuild(self.ledger, self.budgets)
             return self._refuse(intent, (*verdicts, refusal.verdict))
 
     def _facts(self, errand: Errand) -> Facts | Held:
@@ -158,7 +158,7 @@ class Gate:
         if 0 < epoch == grant.epoch:
             return grant
         if epoch == 0 or self.budgets.epoch() != epoch:  # else another process has rebuilt it since
-            self._rebuild()
+            rebuild(self.ledger, self.budgets)
         return ask()
 
     def _was_rebuilt_since(self, refused: Verdict) -> bool:
@@ -169,9 +169,6 @@ class Gate:
         """A store that cannot be asked keeps counting what was not spent: that delays, and never overspends."""
         with suppress(Unavailable):
             self.budgets.give_back(key)
-
-    def _rebuild(self) -> None:
-        rebuild(self.ledger, self.budgets)
 
     def _carry_out(self, intent: Intent, errand: Errand) -> Outcome:
         """Ask for the effect until it shows. A slow action and a crashed one look the same."""
@@ -261,20 +258,16 @@ class Gate:
         claims = tuple(claim for guard in guards for claim in guard.claims(action, facts))
         try:
             grant = self._granted(lambda: self.budgets.peek(claims, ahead))
+            counts = self.budgets.counts(claims) if claims else []
         except Unavailable as gone:
             return self._preview(action), (*verdicts, store_gone(gone))
         if not grant.granted:
             return self._preview(action), (*verdicts, grant.refusal)
         action, granted = as_narrow(action, claims, grant), as_granted(claims, grant)
-        told = with_counts(verdicts, granted, self._used(granted, ahead))
+        told = with_counts(verdicts, granted, counts, ahead)
         for claim in granted:
             ahead[claim.key] = ahead.get(claim.key, 0) + claim.amount
         return self._preview(action), told
-
-    def _used(self, claims: Sequence[Claim], ahead: Mapping[str, int]) -> list[Count]:
-        """What is used of each, the steps before counted as if spent."""
-        counts = self.budgets.counts(claims) if claims else []
-        return [count.with_(used=count.used + ahead.get(count.key, 0)) for count in counts]
 
     def _preview(self, action: Action) -> str:
         try:

@@ -48,7 +48,7 @@ class Asked(Guard):
 
     def check(self, action: Action, facts: Facts) -> Verdict:
         if facts.mode is not Mode.APPROVE or facts.asked:
-            return self.allow()
+            return self.allow("a person has released the plan" if facts.asked else "", current=facts.mode)
         why, lifts = "the mode is approve by now, and nobody was asked", "once a person has approved a plan of it"
         return self.deny(why, current=facts.mode, lifts=lifts)
 

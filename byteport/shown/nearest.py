@@ -61,7 +61,7 @@ def _promotion(record: Record, outlook: Outlook) -> Change:
 
 def _approval(record: Record) -> tuple[Change, ...]:
     incident = record.incident
-    if incident.mode is not Mode.APPROVE or incident.plan is None:
+    if not incident.awaits_approval:
         return ()
     text = f"acts when somebody approves the plan: byteport incidents approve {incident.id}"
     return (Change("approval", f"{text}, before {moment(incident.due_at)}"),)
@@ -86,10 +86,17 @@ def _of_plan(record: Record) -> Change | None:
         return Change("nothing", f"nothing: {_ends(plan)}")
     if any(isinstance(intent.outcome, Done) for intent in record.intents):
         return Change("nothing", f"nothing: it was so before ({incident.reason})")
-    approved = any(event.kind == "approval" for event in record.events)
-    if incident.mode is Mode.APPROVE and not approved:
+    if _was_asked_in_vain(record):
         return Change("approval", "would have acted had somebody approved the plan in time")
     return None
+
+
+def _was_asked_in_vain(record: Record) -> bool:
+    """People were asked for the newest plan, and nobody approved it."""
+    planned = max((event.seq for event in record.events if event.kind == "plan"), default=0)
+    since = [event for event in record.events if event.seq > planned]
+    asked = any(event.kind == "phase" and event.data.get("to") == Phase.PLAN for event in since)
+    return asked and not any(event.kind == "approval" for event in since)
 
 
 def _ends(plan: Plan) -> str:

@@ -74,6 +74,13 @@ def test_the_first_break_is_named_with_what_is_wrong(world, told, intruder, forg
     assert told_of in broken.detail
 
 
+def test_what_is_forgotten_while_it_is_checked_is_no_break(world, told):
+    world.move(told, phase=Phase.CLOSED, ending="resolved")
+    world.travel(60)
+    assert world.ledger.forget_before(timedelta(seconds=1)) == 1
+    assert world.ledger.chain_breaks([told, "never-was"]) == []
+
+
 def test_only_the_first_break_of_an_incident_is_named_and_others_stay_whole(world, told, intruder):
     whole = world.open("db-2")
     intruder(

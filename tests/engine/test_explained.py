@@ -178,6 +178,16 @@ def test_a_rehearsal_says_how_many_steps_would_pass_and_what_forbids(world: Worl
     assert told(world, incident) == wanted
 
 
+def test_a_plan_waits_for_a_word_and_then_for_none(world: World) -> None:
+    incident = world.run(world.open("ward_one", mode=Mode.APPROVE)).id
+    assert told(world, incident).startswith(
+        f"acts when somebody approves the plan: byteport incidents approve {incident}"
+    )
+    travel(world.url, timedelta(minutes=31).total_seconds())
+    world.run(incident)
+    assert told(world, incident) == "would have acted had somebody approved the plan in time"
+
+
 def test_a_ceiling_of_one_incident_says_that_nothing_lifts_it(world: World) -> None:
     text = told(world, world.run(world.open("ward_ceiled")).id)
     assert text == "nothing: this incident has used up per_incident (1 of 1); only another one counts anew"

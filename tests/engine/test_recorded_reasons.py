@@ -10,6 +10,7 @@ import pytest
 from byteport.model.signal import Mode, Severity
 from byteport.testing.time_travel import travel
 from tests.ward.asking import with_policy
+from tests.ward.breaking import Gone
 from tests.ward.world import World
 
 
@@ -36,6 +37,14 @@ def test_a_rehearsal_counts_what_is_used_of_each_budget_and_the_steps_before(wor
     wide = [v for step in said(world, incident.id, "rehearsal") for v in step["verdicts"] if v["guard"] == "wide"]
     assert [(v["current"], v["limit"]) for v in wide] == [("0", "1000"), ("1", "1000"), ("2", "1000"), ("3", "1000")]
     assert wide[0]["reason"].startswith("0 of 1000 used on ward_stepwise.wide:valve:v1")
+
+
+def test_a_rehearsal_without_the_budgets_store_says_so(world: World) -> None:
+    world.budgets = Gone()
+    incident = world.run(world.open("ward_one", mode=Mode.DRY_RUN))
+    (step,) = said(world, incident.id, "rehearsal")
+    refused = [v for v in step["verdicts"] if not v["allowed"]]
+    assert [(v["guard"], v["lifts"]) for v in refused] == [("budgets_store", "once the budgets store answers")]
 
 
 @pytest.mark.parametrize("severity", [Severity.WARNING, Severity.CRITICAL])

@@ -102,6 +102,7 @@ def test_a_switch_that_forbids_is_named_with_a_lost_mode() -> None:
 
 
 # -- the mode --------------------------------------------------------------------------------------------------------
+ASKED = event("phase", 3, to="plan")
 WALKED = (event("rehearsal", 3, allowed=True), event("rehearsal", 4, allowed=True))
 REHEARSED: dict[str, Any] = {"ending": "rehearsed", "phase": Phase.CLOSED, "mode": Mode.DRY_RUN, "escalated_at": None}
 
@@ -138,7 +139,19 @@ def test_a_plan_that_waits_says_who_it_waits_for_and_until_when() -> None:
     assert text(waiting) == (
         "acts when somebody approves the plan: byteport incidents approve inc-1, before 2026-05-04 12:01:00 UTC"
     )
-    assert text(record(mode=Mode.APPROVE)) == "would have acted had somebody approved the plan in time"
+
+
+@pytest.mark.parametrize(
+    ("after", "wanted"),
+    [
+        ((ASKED,), "would have acted had somebody approved the plan in time"),
+        ((ASKED, event("approval", 4)), "would have gone on without this: why"),
+        ((), "would have gone on without this: why"),
+    ],
+)
+def test_a_plan_that_nobody_approved_is_told_from_one_that_nobody_was_asked_for(after: Any, wanted: str) -> None:
+    found = record(event("approval", 1), event("plan", 2), *after, mode=Mode.APPROVE, reason="why")
+    assert text(found) == wanted
 
 
 # -- nothing would have done -----------------------------------------------------------------------------------------

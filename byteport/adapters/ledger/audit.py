@@ -20,7 +20,9 @@ select b.incident, b.seq, i.id is not null as has_incident, i.event_count as cou
 from (select incident, n, byteport.first_broken(incident) as seq
       from unnest(%(incidents)s::text[]) with ordinality as asked (incident, n)) asked
 left join byteport.incidents i on i.id = asked.incident
-cross join lateral (select asked.incident, case when i.id is null then 1 else asked.seq end as seq) b
+cross join lateral (select asked.incident, case
+    when i.id is not null then asked.seq
+    when exists (select from byteport.events o where o.incident = asked.incident) then 1 end as seq) b
 left join byteport.events e on e.incident = b.incident and e.seq = b.seq
 left join byteport.events before on before.incident = b.incident and before.seq = b.seq - 1
 where b.seq is not null order by asked.n
