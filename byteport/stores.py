@@ -24,8 +24,9 @@ from byteport.records.evidence import Answer, GroupLease, Looked, StoredAnswer
 from byteport.records.incident import Incident, Phase
 from byteport.records.intent import Intent, NewIntent, Obligation
 from byteport.records.outcome import Done, Failed, Refused
-from byteport.records.standing import GuardRow, HeldLock, NewVeto, PauseRow, Promotion, Standing
+from byteport.records.standing import NewVeto, PauseRow, Promotion, Standing
 from byteport.stores_abandoned import Abandoned
+from byteport.stores_audit import Audited
 
 
 class Admission(Value):
@@ -88,7 +89,7 @@ class Listing(Value):
     signals: int
 
 
-class Ledger(Abandoned, Protocol):
+class Ledger(Abandoned, Audited, Protocol):
     """The truth. Transitions are compare-and-set on the claim's token and the version; the journal line commits with
     what it tells. All times are the ledger's own."""
 
@@ -194,6 +195,10 @@ class Ledger(Abandoned, Protocol):
         """Whether no other process does this errand now; it stays so while the context lasts. Never waits."""
         ...
 
+    def budgets_epoch(self) -> int:
+        """The epoch that a grant must be of; 0 before the first rebuild."""
+        ...
+
     def begin_rebuild(self) -> AbstractContextManager[tuple[int, list[Spend]]]:
         """A new epoch and every spend that still counts, for `Budgets.rebuild`; held under an advisory lock while the
         context lasts, so that no intent opens meanwhile."""
@@ -245,8 +250,6 @@ class Ledger(Abandoned, Protocol):
         """New incidents of a runbook within the window, for the storm breaker."""
         ...
 
-    def held_locks(self) -> list[HeldLock]: ...
-    def guard_rows(self) -> list[GuardRow]: ...
     def append(self, incident_id: str, events: Sequence[Event]) -> None:
         """Journal lines outside a move (a person's command)."""
         ...

@@ -25,6 +25,7 @@ QUEUE_OF = {
     "byteport.poll": "poll",
     "byteport.sweep": "sweep",
     "byteport.tend": "sweep",
+    "byteport.anchor": "sweep",
 }
 
 

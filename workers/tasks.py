@@ -106,6 +106,13 @@ def tend() -> None:
             engine().tend()
 
 
+@app.task(name="byteport.anchor")
+def anchor() -> None:
+    """Put one digest over all journals into the log: who rewrites the ledger does not reach it there."""
+    made = engine().anchor()
+    log.info("journal_anchor", incidents=made.incidents, digest=made.digest, as_of=made.as_of.isoformat())
+
+
 def _run(task: Task, incident_id: str, *phases: Phase, with_hands: tuple[Phase, ...] = ()) -> None:
     """Move while it is due now, in one of this task's phases, and while the next move fits into the task's time."""
     found = engine().ledger.incident(incident_id)

@@ -1,17 +1,22 @@
-"""An incident explained on the terminal, and the same as data."""
+"""An incident explained on the terminal."""
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
 
 import click
 
 from byteport.cli.output import heading, table, toned
-from byteport.model.base import Json
-from byteport.redaction import redact
+from byteport.grammar.diagnosis import Diagnosis
+from byteport.redaction import redact_text
 from byteport.shown.course import tone_of
+from byteport.shown.explanation import read_by
+from byteport.shown.lifting import Change
+from byteport.shown.nearest import nearest
+from byteport.shown.outlook import Outlook
 from byteport.shown.record import Record
 from byteport.shown.steps import end_in_words, steps_of
+from byteport.shown.times import left
 from byteport.shown.verdicts import VerdictLine, verdicts_of
 
 HELD = {True: ("held", "good"), False: ("ruled out", "quiet"), None: ("unknown", "waiting")}
@@ -28,30 +33,55 @@ def headline(record: Record) -> None:
     click.echo(f"{incident.runbook}, {incident.mode}{who}; opened {opened} UTC; incident {incident.id}")
 
 
-def explained(record: Record) -> None:
-    """Everything that decided, in the order in which it did."""
+def explained(record: Record, outlook: Outlook) -> None:
+    """Everything that decided, in the order in which it did; and first of all what would have changed it."""
     incident = record.incident
     headline(record)
+    _nearest(nearest(record, outlook))
     if incident.diagnosis is not None:
-        found = incident.diagnosis
-        heading(f"Diagnosis: {found.name} ({found.confidence / 100:.2f}, {found.disposition})")
-        click.echo(found.because)
-        for lost in found.deductions:
-            click.echo(lost)
-        rows = [(line.name, toned(*HELD[line.held]), ", ".join(line.reads), line.because) for line in found.considered]
-        table(["RULE", "ANSWER", "READ", "WHY"], rows)
+        _diagnosis(record, incident.diagnosis)
     if incident.plan is not None:
         heading(f"Plan: {end_in_words(incident.plan)}{': ' + incident.plan.reason if incident.plan.reason else ''}")
         steps = [(step.number + 1, step.text, step.word, step.attempts or "", step.note) for step in steps_of(record)]
         table(["STEP", "WHAT", "STATE", "TRIES", "OUTCOME"], steps, none="no steps")
     if lines := verdicts_of(record):
-        heading("Verdicts")
-        table(["GUARD", "VERDICT", "MOVE", "LIMIT", "CURRENT", "FREES", "WHY"], [_verdict(line) for line in lines])
-    if incident.checks:
+        heading("Guards")
+        rows = [_verdict(line, outlook.now) for line in lines]
+        table(["GUARD", "VERDICT", "MOVE", "VALUE", "LIMIT", "FREES IN", "WHY"], rows)
+    _afterwards(record)
+
+
+def _nearest(changes: tuple[Change, ...]) -> None:
+    if not changes:
+        return
+    heading("What would change it" + (", all of these together" if len(changes) > 1 else ""))
+    for change in changes:
+        click.echo(redact_text(change.text))
+
+
+def _diagnosis(record: Record, found: Diagnosis) -> None:
+    """Every rule in order, and under it what it read."""
+    heading(f"Diagnosis: {found.name} ({found.confidence / 100:.2f}, {found.disposition})")
+    click.echo(found.because)
+    for lost in found.deductions:
+        click.echo(lost)
+    rows: list[tuple[object, ...]] = []
+    above: set[str] = set()
+    for line in found.considered:
+        worth = f"{line.confidence / 100:.2f}" if line.confidence is not None else ""
+        rows.append((line.name, toned(*HELD[line.held]), worth, line.because))
+        for name, told in read_by(record, line).items():
+            rows.append((" ", " ", " ", f"{name}: {'as above' if name in above else told}"))
+            above.add(name)
+    table(["RULE", "ANSWER", "WORTH", "WHY, AND WHAT IT READ"], rows)
+
+
+def _afterwards(record: Record) -> None:
+    if record.incident.checks:
         heading("Verification")
         checks = [
             (check.name, toned(*PASSED[check.passed]) if check.measured else "not measured", check.because)
-            for check in incident.checks
+            for check in record.incident.checks
         ]
         table(["CHECK", "ANSWER", "WHY"], checks)
     if record.deliveries:
@@ -60,48 +90,10 @@ def explained(record: Record) -> None:
         table(["CHANNEL", "STATE", "WHAT", "ERROR"], sent)
 
 
-def _verdict(line: VerdictLine) -> tuple[object, ...]:
+def _verdict(line: VerdictLine, now: datetime) -> tuple[object, ...]:
     verdict = line.verdict
     allowed, refused = ("would allow", "would refuse") if line.rehearsed else ("allowed", "refused")
     word = toned(allowed, "good") if verdict.allowed else toned(refused, "bad")
-    frees = verdict.frees_at.strftime("%H:%M:%S") if verdict.frees_at else ""
-    return verdict.guard, word, line.move, verdict.limit, verdict.current, frees, verdict.reason
-
-
-def explanation(record: Record) -> Json:
-    """The same as data."""
-    incident = record.incident
-    told: dict[str, Any] = {
-        "incident": incident.id,
-        "runbook": incident.runbook,
-        "target": str(incident.signal.target),
-        "word": incident.word,
-        "reason": incident.reason,
-        "mode": str(incident.mode),
-        "diagnosis": incident.diagnosis.model_dump(mode="json") if incident.diagnosis else None,
-        "plan": {
-            "digest": incident.plan.digest,
-            "end": end_in_words(incident.plan),
-            "steps": [{**step.__dict__, "items": list(step.items)} for step in steps_of(record)],
-        }
-        if incident.plan
-        else None,
-        "verdicts": [
-            {**line.verdict.model_dump(mode="json"), "move": line.move, "rehearsed": line.rehearsed}
-            for line in verdicts_of(record)
-        ],
-        "outcomes": [
-            {
-                "move": intent.move,
-                "step": intent.step,
-                "direction": intent.direction,
-                "attempts": intent.attempts,
-                "outcome": intent.outcome.model_dump(mode="json") if intent.outcome else None,
-                "effect": intent.effect.model_dump(mode="json") if intent.effect else None,
-            }
-            for intent in record.intents
-        ],
-        "checks": [check.model_dump(mode="json") for check in incident.checks],
-    }
-    redacted: Json = redact(told)
-    return {**redacted, "incident": incident.id}
+    wait = verdict.frees_at - now if verdict.frees_at else None
+    frees = "" if wait is None else left(wait) if wait.total_seconds() > 0 else "is free"
+    return verdict.guard, word, line.move, verdict.current, verdict.limit, frees, verdict.reason

@@ -1,13 +1,17 @@
-"""`incidents`: list, show, explain, export, and a person's word on one."""
+"""`incidents`: list, show, explain, export, verify, and a person's word on one."""
 
 from __future__ import annotations
 
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING
 
 import click
 
 from byteport.cli.output import print_json, table, toned, with_json
 from byteport.cli.scene import Scene, person
+from byteport.cli.verify import verify
+
+if TYPE_CHECKING:
+    from byteport.shown.record import Record
 
 
 @click.group()
@@ -40,12 +44,10 @@ def list_(scene: Scene, open_only: bool, limit: int, before: str, as_json: bool)
     )
 
 
-def _record(scene: Scene, incident: str) -> Any:
+def _known(incident: str, found: Record | None) -> Record:
+    """Raises BadInput for an id that nobody knows."""
     from byteport.errors import BadInput
-    from byteport.shown.record import fetch
 
-    with scene.world() as world:
-        found = fetch(world.ledger, incident)
     if found is None:
         raise BadInput("incident", f"the id of an incident, got {incident!r}")
     return found
@@ -59,8 +61,10 @@ def show(scene: Scene, incident: str, as_json: bool) -> None:
     """Show one with its journal."""
     from byteport.cli.explaining import headline
     from byteport.shown.record import as_json as told_as_json
+    from byteport.shown.record import fetch
 
-    found = _record(scene, incident)
+    with scene.world() as world:
+        found = _known(incident, fetch(world.ledger, incident))
     if as_json:
         print_json(told_as_json(found))
         return
@@ -78,14 +82,20 @@ def show(scene: Scene, incident: str, as_json: bool) -> None:
 @with_json
 @click.pass_obj
 def explain(scene: Scene, incident: str, as_json: bool) -> None:
-    """Say why: every rule, every verdict with its limit and when it frees, the plan, what came of it."""
-    from byteport.cli.explaining import explained, explanation
+    """Say why, and why not: every rule with what it read, every guard with its value, its limit and when it frees, and
+    the nearest change that would have flipped the decision."""
+    from byteport.cli.explaining import explained
+    from byteport.shown.explanation import explanation
+    from byteport.shown.outlook import outlook_of
+    from byteport.shown.record import fetch
 
-    found = _record(scene, incident)
+    with scene.world() as world:
+        found = _known(incident, fetch(world.ledger, incident))
+        outlook = outlook_of(found, world.ledger, world.pages, world.policy)
     if as_json:
-        print_json(explanation(found))
+        print_json(explanation(found, outlook))
     else:
-        explained(found)
+        explained(found, outlook)
 
 
 @incidents.command()
@@ -96,14 +106,11 @@ def explain(scene: Scene, incident: str, as_json: bool) -> None:
 @click.pass_obj
 def export(scene: Scene, incident: str, output: IO[str]) -> None:
     """Write what `byteport replay` needs to decide it again offline."""
-    from byteport.errors import BadInput
     from byteport.shown.record import fetch
     from byteport.shown.replaying import record_of
 
     with scene.world() as world:
-        found = fetch(world.ledger, incident)
-        if found is None:
-            raise BadInput("incident", f"the id of an incident, got {incident!r}")
+        found = _known(incident, fetch(world.ledger, incident))
         page = world.pages[found.incident.runbook]
         recording = record_of(found, world.policy.options_of(page, found.incident.signal.target))
     output.write(recording.model_dump_json(indent=2) + "\n")
@@ -126,6 +133,7 @@ def _word(name: str, about: str) -> click.Command:
     return command
 
 
+incidents.add_command(verify)
 incidents.add_command(_word("ack", "Acknowledge: somebody is on it."))
 incidents.add_command(_word("close", "Close; what was begun is settled first."))
 incidents.add_command(_word("cancel", "Cancel: do nothing more; what was begun is settled first."))

@@ -1,4 +1,4 @@
-"""`guards`, `pause`, `resume`: what stands beside the incidents."""
+"""`guards list` and `reset`, `pause`, `resume`: what stands beside the incidents."""
 
 from __future__ import annotations
 
@@ -17,26 +17,44 @@ def guards() -> None:
 @with_json
 @click.pass_obj
 def list_(scene: Scene, as_json: bool) -> None:
-    """List them with what is used, the limit, and when it frees."""
+    """List them with what is used of which limit, the time left, and who holds it; pauses and resets below."""
+    from byteport.shown import guards as standing
+    from byteport.shown.times import left, moment
+
     with scene.world() as world:
-        rows, locks, pauses = world.ledger.guard_rows(), world.ledger.held_locks(), world.ledger.pauses()
+        found = standing.fetch(world.ledger, world.pages)
     if as_json:
-        print_json(
-            {
-                "guards": [row.model_dump(mode="json") for row in rows],
-                "locks": [lock.model_dump(mode="json") for lock in locks],
-                "pauses": [row.model_dump(mode="json") for row in pauses],
-            }
-        )
+        print_json(standing.as_json(found))
         return
     table(
-        ["COUNTER", "KIND", "USED", "LIMIT", "FREES", "HELD BY"],
-        [(row.key, row.kind, row.used, row.limit, row.frees_at, row.holder) for row in rows],
-        none="nothing is spent",
+        ["COUNTER", "KIND", "USED", "LIMIT", "TIME LEFT", "HELD BY"],
+        [(row.key, row.kind, row.used, row.limit, left(row.seconds_left), row.holder) for row in found.rows],
+        none="nothing is spent and no lock is held",
     )
-    if pauses:
+    if found.pauses:
         heading("Paused")
-        table(["RUNBOOK", "BY", "SINCE", "WHY"], [(p.runbook or "everything", p.who, p.since, p.why) for p in pauses])
+        rows = [(p.runbook or "everything", p.who, moment(p.since), p.why) for p in found.pauses]
+        table(["RUNBOOK", "BY", "SINCE", "WHY"], rows)
+    if found.resets:
+        heading("Reset by people")
+        table(["COUNTER", "BY", "AT", "WHY"], [(r.key, r.who, moment(r.at), r.why) for r in found.resets[:10]])
+
+
+@guards.command()
+@click.argument("key")
+@click.option("--why", required=True, help="Kept with the reset.")
+@with_json
+@click.pass_obj
+def reset(scene: Scene, key: str, why: str, as_json: bool) -> None:
+    """Let what was spent on KEY (a counter of `guards list`) count no more. Nothing is deleted."""
+    if not why.strip():
+        raise click.UsageError("--why: a reason, for whoever finds it reset")
+    with scene.world() as world:
+        ended = world.engine.reset_guard(key, person(), why.strip())
+    if as_json:
+        print_json({"key": key, "spends": ended, "why": why.strip()})
+    else:
+        click.echo(f"{key}: {ended} spend{'' if ended == 1 else 's'} count no more")
 
 
 @click.command()

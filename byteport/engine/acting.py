@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -64,6 +65,8 @@ def _take_locks(work: Work, plan: Plan) -> Change:
 
 
 def _conflict(conflict: LockConflict) -> Verdict:
+    holders = ", ".join(conflict.holders[:5])
+    who = f"incident {holders} lets" if len(conflict.holders) == 1 else f"one of the incidents {holders} lets"
     return Verdict(
         guard=conflict.guard,
         kind="lock",
@@ -71,7 +74,9 @@ def _conflict(conflict: LockConflict) -> Verdict:
         limit=str(conflict.limit),
         current=str(len(conflict.holders)),
         on_hit="wait",
-        reason=f"{conflict.key} is held by {', '.join(conflict.holders[:5])}",
+        reason=f"{conflict.key} is held by {holders}",
+        lifts=f"when {who} go of {conflict.key}",
+        counter=conflict.key,
     )
 
 
@@ -99,7 +104,7 @@ def _do(work: Work, step: Do) -> Change:
                 return work.escalate(f"{step.move}: {outcome.reason}", told)
             return work.wait(outcome.after, told, attempt=work.incident.attempt + 1, waiting_since=since)
         case Refused():
-            return _refused(work, step, outcome)
+            return _refused(work, step, outcome, errand.heard)
 
 
 def _outcome(text: str, outcome: Done | Failed, verdicts: dict[str, Any]) -> Event:
@@ -132,16 +137,18 @@ def _recovered(work: Work, why: str) -> Change:
     return work.go(Phase.WRITE_UP, text=why, ending="recovered", reason=why).with_(release_locks=True)
 
 
-def _refused(work: Work, step: Do, refused: Refused) -> Change:
-    """The blocking guard's own word decides what comes next."""
+def _refused(work: Work, step: Do, refused: Refused, heard: Sequence[Verdict]) -> Change:
+    """The blocking guard's own word decides what comes next; the journal has what every other one said too."""
     blocking = refused.blocking
+    said = {verdict.guard for verdict in refused.verdicts}
+    verdicts = [verdict for verdict in heard if verdict.guard not in said] + list(refused.verdicts)
     told = Event(
         kind="verdict",
         text=f"{step.move} refused by {blocking.guard}: {blocking.reason}",
         data={
             "move": step.move,
             "blocking": blocking.model_dump(mode="json"),
-            "verdicts": [verdict.model_dump(mode="json") for verdict in refused.verdicts],
+            "verdicts": [verdict.model_dump(mode="json") for verdict in verdicts],
         },
     )
     match blocking.on_hit:

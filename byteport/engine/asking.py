@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from byteport.errors import Unavailable
 from byteport.grammar.action import Action
 from byteport.grammar.guard import Facts, Guard
-from byteport.grammar.verdict import Claim, Grant, Verdict
+from byteport.grammar.verdict import Claim, Count, Grant, Verdict
 from byteport.model.units import seconds
 
 FRESH = seconds(30)  # evidence that may be acted on
@@ -41,6 +41,7 @@ def member_forbidden() -> Verdict:
         kind="precondition",
         allowed=False,
         reason="a member of the batch that was journalled has become forbidden",
+        lifts="with a plan made anew, which leaves that member out",
     )
 
 
@@ -57,5 +58,30 @@ def as_granted(claims: Sequence[Claim], grant: Grant) -> tuple[Claim, ...]:
 
 def store_gone(gone: Unavailable) -> Verdict:
     return Verdict(
-        guard="budgets_store", kind="precondition", allowed=False, reason=f"the budgets store is out of reach: {gone}"
+        guard="budgets_store",
+        kind="precondition",
+        allowed=False,
+        reason=f"the budgets store is out of reach: {gone}",
+        lifts="once the budgets store answers",
+    )
+
+
+def with_counts(
+    verdicts: Sequence[Verdict], claims: Sequence[Claim], counts: Sequence[Count], ahead: Mapping[str, int]
+) -> tuple[Verdict, ...]:
+    """The verdicts of budgets that allow, with what is used of them and would be by then (`ahead`, by key); of several
+    counters the one with least room."""
+    used = [count.with_(used=count.used + ahead.get(count.key, 0)) for count in counts]
+    roomy_first = sorted(zip(claims, used, strict=True), key=lambda pair: pair[1].used - pair[0].limit)
+    told = {claim.guard: (claim, count) for claim, count in roomy_first}
+    return tuple(_counted(verdict, *told[verdict.guard]) if verdict.guard in told else verdict for verdict in verdicts)
+
+
+def _counted(verdict: Verdict, claim: Claim, count: Count) -> Verdict:
+    return verdict.with_(
+        limit=str(claim.limit),
+        current=str(count.used),
+        frees_at=count.frees_at,
+        counter=claim.key,
+        reason=verdict.reason or f"{count.used} of {claim.limit} used on {claim.key}, {claim.amount} asked",
     )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from byteport.engine import approving
+from byteport.engine.standing import NotSilenced
 from byteport.engine.work import Work
 from byteport.grammar.plan import HandOver, Plan
 from byteport.grammar.truth import truth_of
+from byteport.grammar.verdict import Verdict
 from byteport.model.signal import Mode, Severity, Signal
 from byteport.records.change import Change
 from byteport.records.event import Event
@@ -27,13 +31,12 @@ def probe(work: Work) -> Change:
 
 def classify(work: Work) -> Change:
     """The diagnosis, and whether it is good enough to go on."""
-    diagnosis = work.page.diagnose(work.evidence)
+    diagnosis, floor = work.page.diagnose(work.evidence), work.policy.floor_of(work.page)
     told = Event(
         kind="diagnosis",
         text=f"{diagnosis.name}: {diagnosis.because}",
-        data={**diagnosis.model_dump(mode="json"), "looked_at": work.now.isoformat()},
+        data={**diagnosis.model_dump(mode="json"), "looked_at": work.now.isoformat(), "floor": floor},
     )
-    floor = work.policy.floor_of(work.page)
     if not diagnosis.conclusive:
         return work.escalate(f"{diagnosis.name}: {diagnosis.because}", told, diagnosis=diagnosis)
     if diagnosis.confidence < floor:
@@ -59,10 +62,8 @@ def plan(work: Work) -> Change:
         return _nothing_to_do(work, made, told)
     if incident.mode is Mode.DRY_RUN:
         return _rehearsed(work, made, told)
-    if why := _suppressed(work):
-        if _is_critical(work):
-            return work.escalate(f"not acted: {why}", told, plan=made, blocked_by_guard=True)
-        return work.go(Phase.WRITE_UP, told, text=why, plan=made, ending="suppressed", reason=why)
+    if (held_back := _suppressed(work)) is not None:
+        return _left_alone(work, made, told, held_back)
     if incident.mode is Mode.APPROVE:
         return approving.ask(work, made, told)
     return work.go(Phase.ACT, told, text=_in_words(made), plan=made)
@@ -118,16 +119,42 @@ def _rehearsed(work: Work, made: Plan, told: Event) -> Change:
     return work.go(Phase.WRITE_UP, told, *lines, text="rehearsed", plan=made, ending="rehearsed", reason="dry run")
 
 
-def _suppressed(work: Work) -> str:
-    """Why this page leaves the target alone for now: cooldown, silence or maintenance. Opt-outs are guards."""
-    incident = work.incident
-    acted = work.ledger.last_acted(incident.runbook, incident.signal.target.key, incident.id)
+def _suppressed(work: Work) -> Verdict | None:
+    """What makes this page leave the target alone for now: cooldown, silence or maintenance. Opt-outs are guards."""
+    incident, target = work.incident, work.incident.signal.target
+    acted = work.ledger.last_acted(incident.runbook, target.key, incident.id)
     if acted is not None and acted < work.page.cooldown and not incident.person:
-        left = (work.page.cooldown - acted).total_seconds()
-        return f"in cooldown for another {left:.0f} s"
-    standing = work.ledger.standing(incident.id, incident.runbook, incident.signal.target)
-    silence = standing.silence or work.policy.maintenance(incident.signal.target)
-    return f"silenced: {silence}" if silence else ""
+        return _cooling(work, work.page.cooldown - acted)
+    standing = work.ledger.standing(incident.id, incident.runbook, target)
+    why = standing.silence or work.policy.maintenance(target)
+    return NotSilenced(name="silence").silenced(why, standing.silenced_until) if why else None
+
+
+def _cooling(work: Work, left: timedelta) -> Verdict:
+    return Verdict(
+        guard="runbook_cooldown",
+        kind="cooldown",
+        allowed=False,
+        limit="1",
+        current="1",
+        frees_at=work.now + left,
+        on_hit="end",
+        lifts=f"when the cooldown of {work.page.name} on this target ends",
+        reason=f"in cooldown for another {left.total_seconds():.0f} s",
+    )
+
+
+def _left_alone(work: Work, made: Plan, told: Event, held_back: Verdict) -> Change:
+    """Suppressed; at its critical threshold a person is told instead."""
+    why = held_back.reason
+    verdict = Event(
+        kind="verdict",
+        text=f"{held_back.guard}: {why}",
+        data={"blocking": held_back.model_dump(mode="json")},
+    )
+    if _is_critical(work):
+        return work.escalate(f"not acted: {why}", told, verdict, plan=made, blocked_by_guard=True)
+    return work.go(Phase.WRITE_UP, told, verdict, text=why, plan=made, ending="suppressed", reason=why)
 
 
 def _is_critical(work: Work) -> bool:

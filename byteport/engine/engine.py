@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from byteport.engine import acting, deciding, ending, verifying
 from byteport.engine.gate import Gate
@@ -13,13 +13,15 @@ from byteport.engine.intake import ByHand, Intake
 from byteport.engine.outbox import Outbox
 from byteport.engine.pages import Pages
 from byteport.engine.policy import Policy
+from byteport.engine.rebuilding import rebuild
 from byteport.engine.stranded import leave_to_people
 from byteport.engine.work import Work, jittered
 from byteport.errors import NotKnown, Permanent, Stale, Transient, Unavailable
 from byteport.grammar.evidence import fields_of
 from byteport.model.signal import Signal
-from byteport.model.units import seconds
+from byteport.model.units import days, seconds
 from byteport.ports import Readers, Writers
+from byteport.records.audit import Anchor
 from byteport.records.change import Change, Lease
 from byteport.records.event import Event
 from byteport.records.evidence import Looked
@@ -38,6 +40,7 @@ MOVES: Mapping[Phase, Callable[[Work], Change]] = {
     Phase.WRITE_UP: ending.write_up,
 }
 MOST_TRIES = 5
+ANCHORED = days(30)
 MOST_VAIN_CLAIMS = 5
 
 
@@ -184,6 +187,22 @@ class Engine:
         self.ledger.forget_before(
             max([self.policy.retention, *(page.cooldown for page in self.pages.by_name.values())])
         )
+
+    def reset_guard(self, key: str, who: str, why: str) -> int:
+        """A person's word that what was spent on this key counts no more; how many spends. Raises BadInput where that
+        may not be, and Unavailable, also where the reset is kept and the budgets store will learn it when it is back.
+        """
+        ended = self.ledger.reset_guard(key, who, why)
+        try:
+            rebuild(self.ledger, self.budgets)
+        except Unavailable as gone:
+            raise Unavailable(f"the reset is kept and counts as soon as the budgets store is back: {gone}") from gone
+        return ended
+
+    def anchor(self, as_of: datetime | None = None) -> Anchor:
+        """One digest over all journals as they were then, for a log outside of the ledger. What the retention is about
+        to forget is left out, so that the same time gives the same digest for weeks. Raises BadInput (too late)."""
+        return self.ledger.anchor(as_of, min(ANCHORED, self.policy.retention / 2))
 
 
 def _again(work: Work, problem: str) -> Change:

@@ -8,7 +8,7 @@ from byteport.engine import locks
 from byteport.engine.policy import Policy
 from byteport.grammar.guards import Facts
 from byteport.model.signal import Mode
-from byteport.records.standing import PauseRow, Standing
+from byteport.records.standing import PauseRow, Standing, when_resumed
 from byteport.stores import Ledger
 
 if TYPE_CHECKING:
@@ -32,14 +32,17 @@ def look_now(ledger: Ledger, policy: Policy, errand: Errand) -> Facts:
         annotations=policy.annotations(target),
         held=standing.held,
         needed=_locks_of(policy, errand, standing),
-        paused=paused_words(standing.pauses, policy.paused_here()),
+        paused=paused_words(standing.pauses, here := policy.paused_here()),
+        resumes=when_resumed([row.who for row in standing.pauses], here),
         silenced=standing.silence or policy.maintenance(target),
+        silenced_until=standing.silenced_until,
         vetoed=standing.veto.why if standing.veto else "",
         vetoed_until=standing.veto.until if standing.veto else None,
         saw_the_veto=standing.veto is not None and standing.veto.incident == incident.id,
         lasting=standing.lasting,
         self_keys=standing.self_keys | policy.self_targets,
         storm=standing.storm,
+        storm_until=standing.storm_until,
         other_configuration=_other_than(policy.configuration, standing.configurations),
         undoing=errand.direction == "undo",
         live_since=standing.promotion.live_since if standing.promotion else None,

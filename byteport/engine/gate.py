@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from byteport.engine.asking import as_granted, as_narrow, asked, member_forbidden, store_gone, too_old
+from byteport.engine.asking import as_granted, as_narrow, asked, member_forbidden, store_gone, too_old, with_counts
 from byteport.engine.facts import look_now
 from byteport.engine.policy import Policy
+from byteport.engine.rebuilding import rebuild
 from byteport.engine.standing import standing_guards
 from byteport.engine.veto import heeded
 from byteport.errors import Overspent, Permanent, Refusal, Transient, Unavailable
@@ -94,7 +95,7 @@ class Gate:
             return self._carry_out(intent, errand)
         except Refusal as refusal:  # paused, or overspent by the ledger's count
             if isinstance(refusal, Overspent) and not self._was_rebuilt_since(refusal.verdict):
-                self._rebuild()
+                rebuild(self.ledger, self.budgets)
             return self._refuse(intent, (*verdicts, refusal.verdict))
 
     def _facts(self, errand: Errand) -> Facts | Held:
@@ -150,12 +151,17 @@ class Gate:
             raise
 
     def _granted(self, ask: Callable[[], Grant]) -> Grant:
-        """Ask the budgets; an empty store is first rebuilt from the ledger, which delays and never overspends."""
+        """Ask the budgets. A store that refuses in another epoch than the ledger's is empty, or counts what the ledger
+        no longer does: it is first rebuilt, which delays and never overspends."""
         grant = ask()
-        if not grant.granted and grant.refused_by is None and grant.epoch == 0:
-            self._rebuild()
-            grant = ask()
-        return grant
+        if grant.granted:
+            return grant
+        epoch = self.ledger.budgets_epoch()
+        if 0 < epoch == grant.epoch:
+            return grant
+        if epoch == 0 or self.budgets.epoch() != epoch:  # else another process has rebuilt it since
+            rebuild(self.ledger, self.budgets)
+        return ask()
 
     def _was_rebuilt_since(self, refused: Verdict) -> bool:
         """The grant was of an older epoch, and another process has brought the store up to the ledger's since."""
@@ -165,10 +171,6 @@ class Gate:
         """A store that cannot be asked keeps counting what was not spent: that delays, and never overspends."""
         with suppress(Unavailable):
             self.budgets.give_back(key)
-
-    def _rebuild(self) -> None:
-        with self.ledger.begin_rebuild() as (epoch, spends):
-            self.budgets.rebuild(epoch, spends)
 
     def _carry_out(self, intent: Intent, errand: Errand) -> Outcome:
         """Ask for the effect until it shows. A slow action and a crashed one look the same."""
@@ -262,14 +264,16 @@ class Gate:
         claims = tuple(claim for guard in guards for claim in guard.claims(action, facts))
         try:
             grant = self._granted(lambda: self.budgets.peek(claims, ahead))
+            counts = self.budgets.counts(claims) if claims else []
         except Unavailable as gone:
             return self._preview(action), (*verdicts, store_gone(gone))
         if not grant.granted:
             return self._preview(action), (*verdicts, grant.refusal)
-        action = as_narrow(action, claims, grant)
-        for claim in as_granted(claims, grant):
+        action, granted = as_narrow(action, claims, grant), as_granted(claims, grant)
+        told = with_counts(verdicts, granted, counts, ahead)
+        for claim in granted:
             ahead[claim.key] = ahead.get(claim.key, 0) + claim.amount
-        return self._preview(action), verdicts
+        return self._preview(action), told
 
     def _preview(self, action: Action) -> str:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from byteport.engine.policy import Policy
@@ -11,6 +11,8 @@ from byteport.grammar.action import Action
 from byteport.grammar.guards import Budget, Facts, Guard, scope_of
 from byteport.grammar.verdict import Claim, OnHit, Verdict
 from byteport.model.signal import Mode
+
+NO_UNDO = "does not bind an undo"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +22,9 @@ class KillSwitch(Guard):
     kind: ClassVar[str] = "forbidden"
 
     def check(self, action: Action, facts: Facts) -> Verdict:
-        return self.deny(f"paused: {facts.paused}") if facts.paused else self.allow()
+        if not facts.paused:
+            return self.allow("nothing is paused")
+        return self.deny(f"paused: {facts.paused}", lifts=facts.resumes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +34,10 @@ class LiveMode(Guard):
     kind: ClassVar[str] = "dry_run"
 
     def check(self, action: Action, facts: Facts) -> Verdict:
-        return self.deny(f"the mode is {facts.mode} by now") if facts.mode is Mode.DRY_RUN else self.allow()
+        if facts.mode is not Mode.DRY_RUN:
+            return self.allow(current=facts.mode)
+        lifts = f"once {facts.runbook} is live again"
+        return self.deny(f"the mode is {facts.mode} by now", current=facts.mode, lifts=lifts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +48,9 @@ class Asked(Guard):
 
     def check(self, action: Action, facts: Facts) -> Verdict:
         if facts.mode is not Mode.APPROVE or facts.asked:
-            return self.allow()
-        return self.deny("the mode is approve by now, and nobody was asked")
+            return self.allow("a person has released the plan" if facts.asked else "", current=facts.mode)
+        why, lifts = "the mode is approve by now, and nobody was asked", "once a person has approved a plan of it"
+        return self.deny(why, current=facts.mode, lifts=lifts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +60,12 @@ class NotSilenced(Guard):
     on_hit: OnHit = "end"
 
     def check(self, action: Action, facts: Facts) -> Verdict:
-        return self.deny(f"silenced: {facts.silenced}") if facts.silenced and not facts.undoing else self.allow()
+        return self.allow(NO_UNDO) if facts.undoing else self.silenced(facts.silenced, facts.silenced_until)
+
+    def silenced(self, why: str, until: datetime | None) -> Verdict:
+        """By a silence, or where no end is known by a maintenance window; an empty text is neither."""
+        lifts = "when the silence ends" if until else "when the maintenance window ends"
+        return self.deny(f"silenced: {why}", frees_at=until, lifts=lifts) if why else self.allow("no silence covers it")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +75,9 @@ class NoVeto(Guard):
 
     def check(self, action: Action, facts: Facts) -> Verdict:
         if not facts.vetoed or facts.undoing:
-            return self.allow()
-        verdict = self.deny(facts.vetoed, frees_at=facts.vetoed_until)
+            return self.allow(NO_UNDO if facts.undoing else "nobody undid an earlier act")
+        lifts = "when the veto ends" if facts.vetoed_until else "once it can be told whether that act still stands"
+        verdict = self.deny(facts.vetoed, frees_at=facts.vetoed_until, lifts=lifts)
         return verdict if facts.saw_the_veto else verdict.with_(on_hit="end")
 
 
@@ -76,7 +90,9 @@ class NotOurselves(Guard):
     def check(self, action: Action, facts: Facts) -> Verdict:
         touched = {str(facts.evidence.target), action.subject, *facts.evidence.target.within, *action.within}
         ours = touched & facts.self_keys
-        return self.deny(f"{', '.join(sorted(ours))} hosts BytePort itself") if ours else self.allow()
+        if not ours:
+            return self.allow("does not host BytePort")
+        return self.deny(f"{', '.join(sorted(ours))} hosts BytePort itself")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +104,10 @@ class OneHand(Guard):
     def check(self, action: Action, facts: Facts) -> Verdict:
         needed = {str(facts.evidence.target), action.subject, *facts.needed}
         lost = sorted(key for key in needed if key not in facts.held)
-        return self.deny(f"the lock on {', '.join(lost)} is not held any more") if lost else self.allow()
+        if not lost:
+            return self.allow("taken with the plan's locks")
+        names = ", ".join(lost)
+        return self.deny(f"the lock on {names} is not held any more", lifts=f"once the incident holds {names} again")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +118,10 @@ class NoGitopsOwner(Guard):
 
     def check(self, action: Action, facts: Facts) -> Verdict:
         owner = facts.gitops_owner
-        return self.deny(f"{owner} syncs this workload: propose the change there") if owner else self.allow()
+        if not owner:
+            return self.allow("no controller is known to sync it")
+        why, lifts = f"{owner} syncs this workload: propose the change there", f"once {owner} no longer syncs it"
+        return self.deny(why, lifts=lifts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +131,10 @@ class CalmGuard(Guard):
     kind: ClassVar[str] = "abort"
 
     def check(self, action: Action, facts: Facts) -> Verdict:
-        return self.deny(f"storm: {facts.storm}") if facts.storm and not facts.undoing else self.allow()
+        if not facts.storm or facts.undoing:
+            return self.allow(NO_UNDO if facts.undoing else "no storm")
+        lifts = "when the storm has been calm for long enough"
+        return self.deny(f"storm: {facts.storm}", frees_at=facts.storm_until, lifts=lifts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,8 +144,9 @@ class OneConfiguration(Guard):
     def check(self, action: Action, facts: Facts) -> Verdict:
         other = facts.other_configuration
         if not other or facts.by_person:
-            return self.allow()
-        return self.deny(f"a process works with another configuration ({other}); see byteport doctor")
+            return self.allow("a person's own run" if facts.by_person else "no other configuration is at work")
+        why = f"a process works with another configuration ({other}); see byteport doctor"
+        return self.deny(why, lifts="once all processes work with one configuration")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,9 +164,19 @@ class Writes(Budget):
 class FirstDay(Budget):
     """A newly live runbook starts at one action an hour for 24 h. A person's own run is not slowed."""
 
-    def claims(self, action: Action, facts: Facts) -> tuple[Claim, ...]:
+    def check(self, action: Action, facts: Facts) -> Verdict:
+        free = self._free(facts)
+        return self.allow(free) if free else super().check(action, facts)
+
+    def _free(self, facts: Facts) -> str:
+        """Why it is not slowed; empty where it is."""
+        if facts.by_person or facts.undoing:
+            return NO_UNDO if facts.undoing else "a person's own run"
         young = facts.live_since is not None and facts.now - facts.live_since < timedelta(hours=24)
-        if not young or facts.by_person or facts.undoing:
+        return "" if young else "not in its first day"
+
+    def claims(self, action: Action, facts: Facts) -> tuple[Claim, ...]:
+        if self._free(facts):
             return ()
         return (
             Claim.window(

@@ -33,6 +33,10 @@ class Budget(Guard):
         counter = self.counter or f"{facts.runbook}.{self.name}"
         return f"{counter}:{facts.incident if self.per_incident else self.scope(action)}"
 
+    def check(self, action: Action, facts: Facts) -> Verdict:
+        """Counts nothing: the store does, where every other guard allows."""
+        return self.allow(limit=self.limit_under(facts.options))
+
     def claims(self, action: Action, facts: Facts) -> tuple[Claim, ...]:
         return (
             Claim.window(
@@ -83,7 +87,9 @@ class Lock(Guard):
 
     def check(self, action: Action, facts: Facts) -> Verdict:
         key = self.key(action)
-        return self.allow() if key in facts.held else self.deny(f"the lock {key} is not held", limit=1)
+        if key in facts.held:
+            return self.allow(limit=1)
+        return self.deny(f"the lock {key} is not held", limit=1, lifts=f"once the incident holds {key}")
 
     def listed(self) -> dict[str, Any]:
         return {**super().listed(), "limit": 1, "scope": self.scope_name}

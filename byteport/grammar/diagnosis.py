@@ -10,7 +10,8 @@ Disposition = Literal["act", "propose_pr", "escalate", "audit_only"]
 
 
 class Considered(Value):
-    """One rule as it was read: `held` None is unknown, `reads` the fields it asked for."""
+    """One rule as it was read: `held` None is unknown, `reads` the fields it asked for, `lacks` the conditions that did
+    not hold, `disposition` what it would have led to."""
 
     name: str
     held: bool | None
@@ -18,6 +19,8 @@ class Considered(Value):
     confidence: int | None = None
     reads: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
+    disposition: Disposition | None = None
 
 
 class Diagnosis(Value):

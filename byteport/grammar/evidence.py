@@ -82,7 +82,7 @@ class Fact:
             return self
         evidence.reads.add(self.name)
         if self.name not in evidence.facts:
-            raise NotKnown(self.name, str(evidence.failures.get(self.name, "not looked at")))
+            raise NotKnown(self.name, evidence.why_unknown(self.name))
         return evidence.facts[self.name]
 
 
@@ -121,6 +121,10 @@ class Evidence:
     def knows(self, name: str) -> bool:
         """Whether the field's probe answered."""
         return name in self.facts
+
+    def why_unknown(self, name: str) -> str:
+        """Why the field is not known, in words."""
+        return str(self.failures.get(name, "not looked at"))
 
     def age_of(self, name: str) -> timedelta:
         return self.looked_at - self.taken_at.get(name, self.looked_at)

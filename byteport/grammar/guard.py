@@ -17,9 +17,10 @@ from byteport.model.signal import Mode
 class Facts:
     """What the gate read just before an attempt. `annotations` None means that they could not be read.
 
-    `needed` are the locks of the whole plan, shared ones and places
-    under a capacity included. `lasting` names this page's acts on the target that should still stand; `saw_the_veto`:
-    it was this incident's own look that showed one of them undone by somebody. `asked`: a person has released the plan.
+    `needed` are the locks of the whole plan, shared ones and places under a capacity included. `lasting` names this
+    page's acts on the target that should still stand; `saw_the_veto`: it was this incident's own look that showed one
+    of them undone by somebody. `asked`: a person has released the plan. `resumes` says what would have to end for
+    `paused` to be over; `…_until` are None where no end is known.
     """
 
     evidence: Evidence
@@ -31,7 +32,9 @@ class Facts:
     held: frozenset[str] = frozenset()
     needed: frozenset[str] = frozenset()
     paused: str = ""
+    resumes: str = ""
     silenced: str = ""
+    silenced_until: datetime | None = None
     vetoed: str = ""
     vetoed_until: datetime | None = None
     saw_the_veto: bool = False
@@ -39,6 +42,7 @@ class Facts:
     self_keys: frozenset[str] = frozenset()
     gitops_owner: str = ""
     storm: str = ""
+    storm_until: datetime | None = None
     undoing: bool = False
     other_configuration: str = ""
     live_since: datetime | None = None
@@ -71,12 +75,27 @@ class Guard:
         """What it takes of the shared budgets."""
         return ()
 
-    def allow(self, reason: str = "") -> Verdict:
-        return Verdict(guard=self.name, kind=self.kind, allowed=True, reason=reason, on_hit=self.on_hit)
+    def allow(self, reason: str = "", *, limit: object = "", current: object = "") -> Verdict:
+        return Verdict(
+            guard=self.name,
+            kind=self.kind,
+            allowed=True,
+            reason=reason,
+            limit=str(limit),
+            current=str(current),
+            on_hit=self.on_hit,
+        )
 
     def deny(
-        self, reason: str, *, limit: object = "", current: object = "", frees_at: datetime | None = None
+        self,
+        reason: str,
+        *,
+        limit: object = "",
+        current: object = "",
+        frees_at: datetime | None = None,
+        lifts: str = "",
     ) -> Verdict:
+        """`lifts` ends the sentence "it may act …"; left out where nothing would."""
         return Verdict(
             guard=self.name,
             kind=self.kind,
@@ -86,6 +105,7 @@ class Guard:
             current=str(current),
             frees_at=frees_at,
             on_hit=self.on_hit,
+            lifts=lifts,
         )
 
     def listed(self) -> dict[str, Any]:

@@ -58,11 +58,13 @@ class Ceiling(Guard):
         try:
             limit = self.at_most(facts.evidence)
         except NotKnown as gap:
-            return self.deny(f"the ceiling cannot be told: {gap}")
+            return self.deny(f"the ceiling cannot be told: {gap}", lifts=f"once {gap.field} answers ({gap.why})")
         asked = getattr(action, self.field)
         if asked > limit:
-            return self.deny(f"{self.field} {asked} is over the ceiling {limit}", limit=limit, current=asked)
-        return self.allow(f"{self.field} {asked} of at most {limit}")
+            instead = f"with {self.field} at most {limit} instead of {asked}"
+            why = f"{self.field} {asked} is over the ceiling {limit}"
+            return self.deny(why, limit=limit, current=asked, lifts=instead)
+        return self.allow(f"{self.field} {asked} of at most {limit}", limit=limit, current=asked)
 
     def listed(self) -> dict[str, Any]:
         return {**super().listed(), "value": self.value}
@@ -83,9 +85,12 @@ class Requires(Guard):
     def check(self, action: Action, facts: Facts) -> Verdict:
         truth = truth_of(self.condition, facts.evidence)
         if truth.value:
-            return self.allow(truth.because)
-        unknown = truth.value is None
-        return self.deny(truth.because if unknown else f"not so: {truth.because}", limit=self.value)
+            return self.allow(truth.because, limit=self.value)
+        if truth.value is None:
+            gaps = ", ".join(f"{name} answers ({facts.evidence.why_unknown(name)})" for name in truth.missing)
+            return self.deny(truth.because, limit=self.value, lifts=f"once {gaps or 'this can be told'}")
+        lifts = f"once this holds: {' and '.join(truth.lacks)}"
+        return self.deny(f"not so: {truth.because}", limit=self.value, lifts=lifts)
 
     def listed(self) -> dict[str, Any]:
         return {**super().listed(), "value": self.value}
@@ -126,8 +131,10 @@ class Members(Guard):
     def check(self, action: Action, facts: Facts) -> Verdict:
         kept, left_out = self._split(action, facts)
         if left_out and not kept:
-            return self.deny("; ".join(left_out[:20]), limit=self.value, current=0)
-        return self.allow(f"left out: {'; '.join(left_out[:20])}" if left_out else "")
+            lifts = f"once one of the {len(left_out)} may be touched"
+            return self.deny("; ".join(left_out[:20]), limit=self.value, current=0, lifts=lifts)
+        told = f"left out: {'; '.join(left_out[:20])}" if left_out else ""
+        return self.allow(told, limit=self.value, current=f"{len(kept)} of {len(kept) + len(left_out)}")
 
     def listed(self) -> dict[str, Any]:
         return {**super().listed(), "value": self.value, "scope": self.scope_name}
@@ -152,6 +159,9 @@ class OnAnnotation(Guard):
         ]
         return set.intersection(*found) if found else set()
 
+    def unreadable(self) -> Verdict:
+        return self.deny("the target's annotations cannot be read", lifts="once the target's annotations can be read")
+
     def listed(self) -> dict[str, Any]:
         return {**super().listed(), "value": self.key}
 
@@ -165,8 +175,11 @@ class SkipIf(OnAnnotation):
     def check(self, action: Action, facts: Facts) -> Verdict:
         value = self.value_of(facts)
         if value is None:
-            return self.deny("the target's annotations cannot be read")
-        return self.deny(f"{self.key} is set: the target opted out") if "true" in value else self.allow()
+            return self.unreadable()
+        if "true" not in value:
+            return self.allow("not opted out", limit=self.key)
+        lifts = f"once {self.key} is taken off the target"
+        return self.deny(f"{self.key} is set: the target opted out", limit=self.key, current="true", lifts=lifts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,10 +192,15 @@ class OptIn(OnAnnotation):
     def check(self, action: Action, facts: Facts) -> Verdict:
         value = self.value_of(facts)
         if value is None:
-            return self.deny("the target's annotations cannot be read")
-        return (
-            self.allow() if self.word in value else self.deny(f"not opted in: {self.key} does not hold {self.word!r}")
+            return self.unreadable()
+        wanted, found = f"{self.key}: {self.word}", ", ".join(sorted(value))
+        if self.word in value:
+            return self.allow(limit=wanted, current=found)
+        why, lifts = (
+            f"not opted in: {self.key} does not hold {self.word!r}",
+            f"once the target is opted in with {wanted}",
         )
+        return self.deny(why, limit=wanted, current=found or "not set", lifts=lifts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,11 +212,12 @@ class Allowlist(Guard):
 
     def check(self, action: Action, facts: Facts) -> Verdict:
         if not self.applies(action):
-            return self.allow()
+            return self.allow("does not apply here")
         listed = facts.options.get(self.option) or ()
         if action.subject in listed:
-            return self.allow()
-        return self.deny(f"{action.subject} is not on the allowlist {self.option}", limit=len(listed))
+            return self.allow("on the list", limit=len(listed))
+        lifts = f"once {action.subject} is on the allowlist {self.option}"
+        return self.deny(f"{action.subject} is not on the allowlist {self.option}", limit=len(listed), lifts=lifts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,7 +232,11 @@ class Never(Guard):
 
     def check(self, action: Action, facts: Facts) -> Verdict:
         forbidden = set(self.verbs) & set(action.verbs)
-        return self.deny(f"forbidden: {', '.join(sorted(forbidden))}") if forbidden else self.allow()
+        return (
+            self.deny(f"forbidden: {', '.join(sorted(forbidden))}")
+            if forbidden
+            else self.allow(f"none of {', '.join(self.verbs)}")
+        )
 
     def listed(self) -> dict[str, Any]:
         return {**super().listed(), "value": self.value or ", ".join(self.verbs), "scope": self.in_class}

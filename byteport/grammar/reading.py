@@ -80,6 +80,8 @@ def diagnose(page: Runbook, evidence: Evidence) -> Diagnosis:
             confidence=rule.hundredths,
             reads=tuple(sorted(seen.reads)),
             missing=truth.missing,
+            lacks=truth.lacks,
+            disposition=rule.disposition,
         )
         considered.append(line)
         if winner is None and blocker is None:
@@ -119,7 +121,13 @@ def _worded(rule: Rule, truth: Truth, evidence: Evidence) -> str:
 
 
 def _otherwise(rule: Otherwise, considered: tuple[Considered, ...]) -> Diagnosis:
-    last = Considered(name=rule.name, held=True, because="no other class holds", confidence=rule.hundredths)
+    last = Considered(
+        name=rule.name,
+        held=True,
+        because="no other class holds",
+        confidence=rule.hundredths,
+        disposition=rule.disposition,
+    )
     return Diagnosis(
         name=rule.name,
         disposition=rule.disposition,

@@ -17,11 +17,15 @@ Condition = Callable[[Any], bool | None]
 
 @dataclass(frozen=True)
 class Truth:
-    """`value` None is unknown; `missing` names the fields that could not be read, `because` says it in words."""
+    """`value` None is unknown; `missing` names the fields that could not be read, `because` says it in words.
+
+    `lacks` are the conditions that would have had to hold as well; empty where it is true.
+    """
 
     value: bool | None
     because: str
     missing: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
 
 
 def said(condition: Condition) -> str:
@@ -37,8 +41,9 @@ def truth_of(condition: Condition, evidence: Any) -> Truth:
     try:
         value = condition(evidence)
     except NotKnown as gap:
-        return Truth(None, f"unknown ({gap})", (gap.field,))
-    return Truth(None if value is None else bool(value), said(condition))
+        return Truth(None, f"unknown ({gap})", (gap.field,), (said(condition),))
+    told = said(condition)
+    return Truth(None if value is None else bool(value), told, lacks=() if value else (told,))
 
 
 class Compound:
@@ -61,11 +66,12 @@ class AllOf(Compound):
 
     def truth(self, evidence: Any) -> Truth:
         truths = [truth_of(part, evidence) for part in self.parts]
+        lacks = tuple(lacking for t in truths for lacking in t.lacks)
         if failing := [t for t in truths if t.value is False]:
-            return Truth(False, "not: " + failing[0].because)
+            return Truth(False, "not: " + failing[0].because, lacks=lacks)
         missing = tuple(name for t in truths for name in t.missing)
         value = None if any(t.value is None for t in truths) else True
-        return Truth(value, " and ".join(t.because for t in truths), missing)
+        return Truth(value, " and ".join(t.because for t in truths), missing, lacks)
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,8 @@ class AnyOf(Compound):
             return Truth(True, holding[0].because)
         missing = tuple(name for t in truths for name in t.missing)
         value = None if any(t.value is None for t in truths) else False
-        return Truth(value, " or ".join(t.because for t in truths), missing)
+        fewest = min((t.lacks for t in truths), key=len, default=())
+        return Truth(value, " or ".join(t.because for t in truths), missing, fewest)
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,8 @@ class Not(Compound):
 
     def truth(self, evidence: Any) -> Truth:
         truth = truth_of(self.part, evidence)
-        return Truth(None if truth.value is None else not truth.value, f"not ({truth.because})", truth.missing)
+        told, value = f"not ({truth.because})", None if truth.value is None else not truth.value
+        return Truth(value, told, truth.missing, () if value else (told,))
 
 
 def all_of(*parts: Condition) -> AllOf:

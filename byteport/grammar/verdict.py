@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal, Self
 
 from pydantic import AwareDatetime
@@ -13,7 +13,10 @@ OnHit = Literal["escalate", "page", "skip", "end", "wait", "clamp"]
 
 
 class Verdict(Value):
-    """Allowed, or blocked with the guard's name, its limit, the current count, and when it frees."""
+    """Allowed, or blocked with the guard's name, its limit, the current count, and when it frees.
+
+    `lifts` ends the sentence "it may act …"; empty where nothing would. `counter` is the key that was counted on.
+    """
 
     guard: str
     kind: str
@@ -23,6 +26,8 @@ class Verdict(Value):
     current: str = ""
     frees_at: AwareDatetime | None = None
     on_hit: OnHit = "escalate"
+    lifts: str = ""
+    counter: str = ""
 
     def __bool__(self) -> bool:
         return self.allowed
@@ -69,6 +74,22 @@ class Claim(Value):
             on_hit=on_hit,
         )
 
+    def refusal(self, used: int, frees_at: datetime | None, reason: str) -> Verdict:
+        """The verdict where `used` leaves no room for this claim."""
+        too_many = f"with at most {self.limit} at once instead of {self.amount}"
+        return Verdict(
+            guard=self.guard,
+            kind=self.kind,
+            allowed=False,
+            limit=str(self.limit),
+            current=str(used),
+            frees_at=frees_at,
+            on_hit=self.on_hit,
+            reason=reason,
+            counter=self.key,
+            lifts=f"when {self.key} frees" if frees_at else too_many if self.window_seconds else "",
+        )
+
 
 class Count(Value):
     """How much of a claim's window is used, and when it next frees."""
@@ -99,15 +120,10 @@ class Grant(Value):
         claim = self.refused_by
         if claim is None:
             return Verdict(
-                guard="budgets", kind="rate_limit", allowed=False, reason="the budgets store did not grant it"
+                guard="budgets",
+                kind="rate_limit",
+                allowed=False,
+                reason="the budgets store did not grant it",
+                lifts="once the budgets store grants again",
             )
-        return Verdict(
-            guard=claim.guard,
-            kind=claim.kind,
-            allowed=False,
-            limit=str(claim.limit),
-            current=str(self.used),
-            frees_at=self.frees_at,
-            on_hit=claim.on_hit,
-            reason=f"{self.used} of {claim.limit} used on {claim.key}",
-        )
+        return claim.refusal(self.used, self.frees_at, f"{self.used} of {claim.limit} used on {claim.key}")

@@ -1,12 +1,12 @@
-"""What stands beside the incidents: pauses, silences, vetoes, promotions, the inventory, locks and spends as listed."""
+"""What stands beside the incidents: pauses, silences, vetoes, promotions, the inventory, guards as listed, resets."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from pydantic import AwareDatetime
 
-from byteport.grammar.verdict import Count
 from byteport.model.base import Value
 from byteport.model.signal import Mode
 
@@ -21,6 +21,13 @@ class PauseRow(Value):
     since: AwareDatetime
 
 
+def when_resumed(who: Sequence[str], here: str = "") -> str:
+    """What ends these people's pauses, and a switch of this process or host, as "it may act …" goes on."""
+    ends = [f"the pause by {name} is resumed" for name in dict.fromkeys(who)]
+    ends += [f"this holds here no longer: {here}"] if here else []
+    return f"when {' and '.join(ends)}" if ends else ""
+
+
 class Promotion(Value):
     """A runbook's mode as people set it. `live_since` dates the first day's rate."""
 
@@ -32,11 +39,13 @@ class Promotion(Value):
 
 
 class HeldLock(Value):
-    """A lock as listed."""
+    """A lock as listed. `capacity` 0: it is no place among many; `until` is put off while its holder lives."""
 
     key: str
     incident: str
     exclusive: bool
+    capacity: int = 0
+    guard: str = ""
     since: AwareDatetime
     until: AwareDatetime
 
@@ -69,18 +78,23 @@ class Standing(Value):
     now: AwareDatetime
     pauses: tuple[PauseRow, ...] = ()
     silence: str = ""
+    silenced_until: AwareDatetime | None = None
     veto: Veto | None = None
     lasting: tuple[str, ...] = ()
     self_keys: frozenset[str] = frozenset()
     held: frozenset[str] = frozenset()
     promotion: Promotion | None = None
     storm: str = ""
+    storm_until: AwareDatetime | None = None
     known_targets: int = 0
     configurations: tuple[str, ...] = ()
 
 
 class GuardRow(Value):
-    """A budget or a lock as `byteport guards list` shows it."""
+    """A budget, a cooldown or a lock that is in use. `holder` names the incidents, `used` counts against `limit`.
+
+    `frees_at` is when the first of it comes back, on the ledger's clock; None: never by itself.
+    """
 
     key: str
     kind: str
@@ -88,4 +102,14 @@ class GuardRow(Value):
     limit: int | None = None
     holder: str = ""
     frees_at: AwareDatetime | None = None
-    count: Count | None = None
+    seconds_left: float | None = None
+
+
+class Reset(Value):
+    """A person's word that what was spent on a key until then counts no more."""
+
+    key: str
+    who: str
+    why: str
+    at: AwareDatetime
+    spends: int

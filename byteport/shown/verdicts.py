@@ -28,7 +28,7 @@ class VerdictLine:
 def verdicts_of(record: Record) -> list[VerdictLine]:
     """In the order of the journal, each once; those that stand only with a settled intent come last."""
     granted = {(intent.move, line.verdict.guard) for intent in record.intents for line in _granted(intent)}
-    told = [line for event in record.events for line in _told(event)]
+    told = [line for event in record.events for line in told_by(event)]
     lines = [line for line in told if not _says_less(line, granted)]
     known = {(line.move, line.verdict.guard, line.verdict.reason) for line in lines}
     for intent in record.intents:
@@ -65,7 +65,7 @@ def _granted(intent: Intent) -> Iterator[VerdictLine]:
         yield VerdictLine(verdict, intent.move, intent.opened_at)
 
 
-def _told(event: StoredEvent) -> Iterator[VerdictLine]:
+def told_by(event: StoredEvent) -> Iterator[VerdictLine]:
     """Refusals and rehearsals carry all verdicts of one move; a lock conflict is a single verdict."""
     told = event.data.get("verdicts")
     found = told if isinstance(told, list) else [event.data] if "guard" in event.data else []

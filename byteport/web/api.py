@@ -11,7 +11,10 @@ from starlette.responses import JSONResponse, Response
 from byteport.model.base import Json
 from byteport.model.signal import Signal
 from byteport.redaction import redact
+from byteport.shown import guards
 from byteport.shown import record as records
+from byteport.shown.explanation import explanation
+from byteport.shown.outlook import outlook_of
 from byteport.shown.runbook import listed, shown
 from byteport.web.answers import Refused
 from byteport.web.door import clean_name
@@ -45,6 +48,11 @@ class Api:
     def incident(self, call: Call) -> Response:
         return JSONResponse(records.as_json(self._record(call)))
 
+    def explanation(self, call: Call) -> Response:
+        """Why, and why not; with the nearest change that would have flipped the decision."""
+        found, world = self._record(call), self.world
+        return JSONResponse(explanation(found, outlook_of(found, world.ledger, world.pages, world.policy)))
+
     def events(self, call: Call) -> Response:
         """The journal's lines after `after`."""
         incident = self._record(call).incident.id
@@ -59,16 +67,9 @@ class Api:
         return JSONResponse(self._page(call.path["slug"]))
 
     def guards(self, _call: Call) -> Response:
-        """Every budget in use, every lock held, every pause."""
-        ledger = self.world.ledger
-        return JSONResponse(
-            {
-                "guards": [row.model_dump(mode="json") for row in ledger.guard_rows()],
-                "locks": [lock.model_dump(mode="json") for lock in ledger.held_locks()],
-                "pauses": [row.model_dump(mode="json") for row in ledger.pauses()],
-                "paused_here": self.world.policy.paused_here(),
-            }
-        )
+        """Every budget in use, every lock held, every pause, and what people have reset."""
+        found = guards.as_json(guards.fetch(self.world.ledger, self.world.pages))
+        return JSONResponse({**found, "paused_here": self.world.policy.paused_here()})
 
     def pause(self, call: Call) -> Response:
         """{why, who, runbook?}: nothing begins any more, everywhere."""

@@ -61,6 +61,7 @@ def _for_programs(world: World, door: Door, reception: Reception) -> list[Route]
         get("/api/v1/incidents", api.incidents),
         get("/api/v1/incidents/{id}", api.incident),
         get("/api/v1/incidents/{id}/events", api.events),
+        get("/api/v1/incidents/{id}/explanation", api.explanation),
         get("/api/v1/runbooks", api.runbooks),
         get("/api/v1/runbooks/{slug}", api.runbook),
         get("/api/v1/guards", api.guards),

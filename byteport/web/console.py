@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from byteport.shown import course, evidence, record, steps, verdicts
+from byteport.shown import course, evidence, guards, record, steps, verdicts
+from byteport.shown.explanation import read_by
+from byteport.shown.nearest import nearest
+from byteport.shown.outlook import outlook_of
 from byteport.shown.runbook import listed, shown
 from byteport.web.answers import Refused
 from byteport.web.door import COOKIE, LASTS, Door, clean_name, local_path
@@ -65,11 +68,13 @@ class Console:
         if call.query.get("seen") == found.mark:
             return Response(status_code=204)
         page = self.world.pages.by_name.get(found.incident.runbook)
+        outlook = outlook_of(found, self.world.ledger, self.world.pages, self.world.policy)
         name = "incident_body.html" if "part" in call.query else "incident.html"
         return self._page(
             call, name, record=found, incident=found.incident, page=page,
             stations=course.course_of(found), steps=steps.steps_of(found), verdicts=verdicts.verdicts_of(found),
             fields=[(line, evidence.figures_of(line)) for line in evidence.evidence_of(found)],
+            outlook=outlook, nearest=nearest(found, outlook), read_by=read_by,
             ends=steps.end_in_words(found.incident.plan) if found.incident.plan else "",
         )  # fmt: skip
 
@@ -99,8 +104,7 @@ class Console:
         return self._page(call, "runbook.html", page=page, told=told, promotion=promotions.get(page.name))
 
     def guards(self, call: Call) -> Response:
-        ledger = self.world.ledger
-        return self._page(call, "guards.html", rows=ledger.guard_rows(), locks=ledger.held_locks())
+        return self._page(call, "guards.html", guards=guards.fetch(self.world.ledger, self.world.pages))
 
     def pause(self, call: Call) -> Response:
         form = call.form()

@@ -36,6 +36,7 @@ def described() -> dict[str, Any]:
             "/api/v1/incidents": _get("Incidents, newest first", "open", "limit", "before"),
             "/api/v1/incidents/{id}": _get("One incident with all its rows"),
             "/api/v1/incidents/{id}/events": _get("Its journal", "after"),
+            "/api/v1/incidents/{id}/explanation": _get("Why, why not, and what would change it"),
             "/api/v1/runbooks": _get("The installed runbooks"),
             "/api/v1/runbooks/{slug}": _get("One runbook, read off its page"),
             "/api/v1/guards": _get("Budgets in use, locks, pauses"),

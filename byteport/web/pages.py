@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 from byteport import __version__
 from byteport.redaction import redact
 from byteport.shown.course import tone_of
+from byteport.shown.times import left, seconds
 
 HERE = Path(__file__).parent
 
@@ -47,15 +48,6 @@ def moment(at: datetime | str | None) -> Markup:
     )
 
 
-def seconds(length: timedelta | float) -> str:
-    """A length as people say it: 45 s, 2 min, 1 h 30 min, 7 d."""
-    left = round(length.total_seconds() if isinstance(length, timedelta) else length)
-    if left < 120:
-        return f"{left} s"
-    parts = [(left // 86_400, "d"), (left // 3600 % 24, "h"), (left // 60 % 60, "min"), (left % 60, "s")]
-    return " ".join(f"{n} {unit}" for n, unit in parts if n)
-
-
 def percent(fraction: float | None) -> str:
     return "" if fraction is None else f"{fraction:.0%}".replace("%", "\u202f%")
 
@@ -85,4 +77,4 @@ def short(value: object, length: int = 120) -> Markup:
     return Markup('<span title="{}">{}…</span>').format(text[:2000], text[: length - 1])
 
 
-FILTERS = (moment, seconds, percent, markdown, pretty, plain, short)
+FILTERS = (moment, seconds, left, percent, markdown, pretty, plain, short)

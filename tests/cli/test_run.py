@@ -55,9 +55,26 @@ def test_every_rule_and_verdict_is_explained(home: Home, sick) -> None:
     assert [rule["name"] for rule in told["diagnosis"]["considered"]][-1] == "undersized_pool"
     assert all(verdict["rehearsed"] for verdict in told["verdicts"])
     assert {"pause", "kill_cap"} <= {verdict["guard"] for verdict in told["verdicts"]} | {"kill_cap"}
+    read = told["diagnosis"]["considered"][0]["evidence"]["state_breakdown"]
+    assert read["figures"]["idle_sessions"] == 4
+    cap = next(verdict for verdict in told["verdicts"] if verdict["guard"] == "kill_cap")
+    assert (cap["limit"], cap["current"]) == ("20", "0")
     plain = home.run("incidents", "explain", incident).out
     assert "would allow" in plain
     assert "ruled out" in plain
+    assert "idle_sessions 4" in plain
+
+
+def test_a_rehearsal_says_what_makes_it_act_and_which_switch_forbids_it(home: Home, sick) -> None:
+    incident = home.run(*RUN, "--json").json["incident"]
+    steps = "1 of 1 steps would have been allowed"
+    assert f"acts with --no-dry-run, and by itself once it is promoted to live; {steps}" in explained(home, incident)
+    forbidden = home.run("incidents", "explain", incident, BYTEPORT_RUNBOOK_DRY_RUN="true").out
+    assert f"is promoted to live and BYTEPORT_RUNBOOK_DRY_RUN=true no longer forbids it; {steps}" in forbidden
+
+
+def explained(home: Home, incident: str) -> str:
+    return home.run("incidents", "explain", incident).out
 
 
 def test_a_recorded_incident_is_decided_again_offline(home: Home, bare: Home, sick, tmp_path) -> None:
@@ -115,7 +132,10 @@ def test_an_unreachable_database_escalates_and_says_why(home: Home, free_port: i
     ended = home.run("run", SLUG, "--db", url, "--json")
     assert ended.code == 3
     assert (ended.json["outcome"], ended.json["classification"]) == ("escalated", "inconclusive")
-    assert "hunter2-and-more" not in ended.out + ended.err
+    why = explained(home, ended.json["incident"])
+    assert "would have acted had state_breakdown answered (unreachable: " in why
+    assert "and idle_in_tx_backlog held" in why
+    assert "hunter2-and-more" not in ended.out + ended.err + why
 
 
 def test_a_wrong_password_escalates_and_is_never_repeated(home: Home, calm: Patient) -> None:
@@ -129,6 +149,9 @@ def test_a_healthy_database_is_nothing_to_act_on(home: Home, calm: Patient) -> N
     ended = home.run("run", SLUG, "--db", calm.role("watcher", member_of=("pg_monitor",)), "--no-dry-run", "--json")
     assert (ended.code, ended.json["classification"]) == (3, "unknown")
     assert ended.json["intents"] == []
+    told = home.run("incidents", "explain", ended.json["incident"], "--json").json["nearest"]
+    assert [change["kind"] for change in told] == ["rule"]
+    assert "would have acted if idle_in_tx_backlog had held (0.91); it lacked only: " in told[0]["text"]
 
 
 @pytest.mark.real

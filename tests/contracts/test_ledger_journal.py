@@ -99,16 +99,8 @@ def test_nobody_chooses_a_number_or_a_hash(world, told):
     ],
 )
 def test_a_forgery_past_the_triggers_shows(world, told, intruder, forgery, broken):
-    before = world.ledger.anchor()
     intruder(forgery)
     assert world.ledger.verify_chain(told) == broken
-    assert world.ledger.anchor() == before
-
-
-def test_a_chain_that_was_rewritten_whole_shows_in_the_anchor(world, told, intruder):
-    before = world.ledger.anchor()
-    intruder("update byteport.incidents set head_hash = 'x'")
-    assert world.ledger.anchor() != before
 
 
 def test_an_open_incident_is_not_deleted(world, told):

@@ -76,3 +76,9 @@ def test_the_poller_ticks_as_people_configured_it() -> None:
 def test_a_disabled_poller_does_not_tick() -> None:
     settings = Settings(broker_url="redis://h/0", pollers={"database": {"enabled": False}})
     assert "poll databases" not in celery_settings(settings)["beat_schedule"]
+
+
+def test_a_day_is_anchored_also_where_one_tick_is_lost(told: dict[str, Any]) -> None:
+    entry = told["beat_schedule"]["anchor journals"]
+    assert (entry["task"], told["task_routes"]["byteport.anchor"]) == ("byteport.anchor", {"queue": "sweep"})
+    assert len(entry["schedule"].hour) * len(entry["schedule"].minute) > 1

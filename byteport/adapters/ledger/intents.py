@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from byteport.adapters.ledger.base import Stored, advise, append, lock_as_holder, now_of
 from byteport.adapters.ledger.connection import Cursor
 from byteport.adapters.ledger.recount import refuse_overspending, spend
-from byteport.adapters.ledger.rows import clean, intent_of, json, maybe, obligation_of
+from byteport.adapters.ledger.rows import Row, clean, intent_of, json, maybe, obligation_of
 from byteport.errors import BadInput, Paused, Permanent, Stale
 from byteport.grammar.action import Effect
 from byteport.grammar.verdict import Verdict
@@ -16,6 +18,7 @@ from byteport.records.change import Lease, Settlement
 from byteport.records.event import Event
 from byteport.records.intent import Intent, NewIntent, Obligation
 from byteport.records.outcome import Done, Failed, Refused
+from byteport.records.standing import when_resumed
 
 ENDED = {
     "unknown": "it was never opened",
@@ -46,7 +49,7 @@ class Intents(Stored):
         """Stale also where less than `timeout` and 2 s are left, or another attempt has begun since `intent` was read.
         Raises Permanent for what is settled or was answered: that is never sent again."""
 
-        def begin(cursor: Cursor) -> tuple[str, Intent | None, list[str]]:
+        def begin(cursor: Cursor) -> tuple[str, Intent | None, list[dict[str, Any]]]:
             cursor.execute(
                 "select byteport.begin_attempt(%s, %s, %s, %s, %s, %s) as word",
                 [intent.key, lease.incident, lease.token, intent.attempts, timeout, runbook],
@@ -60,7 +63,7 @@ class Intents(Stored):
         if begun is not None:
             return begun
         if word == "paused":
-            raise Paused(Verdict(guard="pause", kind="forbidden", allowed=False, reason=f"paused: {'; '.join(pauses)}"))
+            raise Paused(_paused(pauses))
         if word == "stale":
             raise Stale(f"the claim on {lease.incident} has passed on or ends too soon for another attempt")
         raise Permanent(f"{intent.move} ({intent.key}) cannot be begun: {ENDED[word]}")
@@ -244,8 +247,19 @@ def _read(cursor: Cursor, key: str) -> Intent:
     return intent_of(row)
 
 
-def _pauses(cursor: Cursor, runbook: str) -> list[str]:
+def _pauses(cursor: Cursor, runbook: str) -> list[dict[str, Any]]:
     cursor.execute(
         "select who, why from byteport.pauses where ended_at is null and runbook = any(%s) order by id", [["", runbook]]
     )
-    return [f"{row['who']}: {row['why']}" for row in cursor.fetchall()]
+    return cursor.fetchall()
+
+
+def _paused(pauses: Sequence[Row]) -> Verdict:
+    words = [f"{row['who']}: {row['why']}" for row in pauses]
+    return Verdict(
+        guard="pause",
+        kind="forbidden",
+        allowed=False,
+        reason=f"paused: {'; '.join(words)}",
+        lifts=when_resumed([row["who"] for row in pauses]),
+    )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from byteport.adapters.ledger.audit import Auditing
 from byteport.adapters.ledger.connection import PATIENCE, Cursor, Database
 from byteport.adapters.ledger.evidence import EvidenceRounds
 from byteport.adapters.ledger.figures import CountingLedger
+from byteport.adapters.ledger.guards import Guarding
 from byteport.adapters.ledger.intents import Intents
 from byteport.adapters.ledger.locks import Locks
 from byteport.adapters.ledger.migrations import check_schema
@@ -35,6 +37,8 @@ class PostgresLedger(
     Orders,
     CountingLedger,
     StrandedRows,
+    Auditing,
+    Guarding,
 ):
     """The `Ledger` port on PostgreSQL. Connects when first asked, in each process anew, and then sees to it that the
     schema is this release's (Permanent, naming `byteport migrate`)."""

@@ -26,7 +26,7 @@ class Locks(Stored):
         """Those that have not lapsed."""
         found = self.rows(
             """
-            select key, incident, exclusive, since, until from byteport.locks
+            select key, incident, exclusive, capacity, guard, since, until from byteport.locks
             where until >= byteport.clock() order by key, since, incident
             """
         )

@@ -30,6 +30,7 @@ select t.now,
      from byteport.pauses where ended_at is null and runbook in ('', %(runbook)s)) as pauses,
     (select why || ' (' || who || ')' from byteport.silences, facts where until > t.now and match <@ known
      order by until desc limit 1) as silence,
+    (select max(until) from byteport.silences, facts where until > t.now and match <@ known) as silenced_until,
     (select jsonb_build_object('until', until, 'why', why, 'incident', incident) from byteport.vetoes
      where runbook = %(runbook)s and target_key = %(target)s and until > t.now order by until desc limit 1) as veto,
     (select array_agg(key) from byteport.lasting_acts(%(runbook)s, %(target)s) as key) as lasting,
@@ -207,12 +208,14 @@ def _standing(row: Row, runbook: str, threshold: int) -> Standing:
         "now": row["now"],
         "pauses": row["pauses"],
         "silence": row["silence"] or "",
+        "silenced_until": row["silenced_until"],
         "veto": row["veto"],
         "lasting": row["lasting"] or (),
         "self_keys": row["self_keys"] or (),
         "held": row["held"] or (),
         "promotion": row["promotion"],
         "storm": f"more than {threshold} incidents of {runbook} opened within 5 min" if stormy else "",
+        "storm_until": until if stormy else None,
         "known_targets": row["known_targets"],
         "configurations": sorted(row["configurations"] or ()),
     }

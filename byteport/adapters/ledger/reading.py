@@ -11,12 +11,10 @@ from byteport.adapters.ledger.connection import Cursor
 from byteport.adapters.ledger.rows import Row, clean, read_incident
 from byteport.errors import BadInput
 from byteport.grammar.plan import Plan
-from byteport.model.base import digest_of
 from byteport.model.signal import Mode
 from byteport.records.delivery import Postmortem
 from byteport.records.event import Event, StoredEvent
 from byteport.records.incident import Incident, Phase
-from byteport.records.standing import GuardRow
 from byteport.stores import Listing
 
 ENDING = ("cancel", "close")
@@ -31,22 +29,6 @@ from byteport.incidents
 where (not %(open_only)s or phase <> 'closed')
   and (%(before)s = '' or (opened_at, id) < (select opened_at, id from byteport.incidents where id = %(before)s))
 order by opened_at desc, id desc limit %(most)s
-"""
-
-_GUARDS = """
-select s.claim_key as key, (array_agg(s.kind order by s.spent_at desc))[1] as kind, sum(s.amount)::int as used,
-       (array_agg(s.at_most order by s.spent_at desc))[1] as at_most, max(s.incident) as holder,
-       min(coalesce(s.begun_at, t.now) + make_interval(secs => s.window_seconds))
-           filter (where s.window_seconds > 0) as frees_at
-from byteport.spends s, (select byteport.clock() as now) t
-where byteport.counts_in(s, s.window_seconds, t.now)
-group by s.claim_key
-union all
-select l.key, 'lock', count(*)::int, greatest(max(l.capacity), 1),
-       string_agg(l.incident, ', ' order by l.since), min(l.until)
-from byteport.locks l where l.until >= byteport.clock()
-group by l.key
-order by 1, 2
 """
 
 # Rows of an incident go with it. Spends stay until their windows have passed: forgetting gives no budget back.
@@ -88,16 +70,6 @@ class Reading(Stored):
 
         self.run(add)
 
-    def verify_chain(self, incident_id: str) -> int | None:
-        """The first line that was edited, removed or put in, also at the end; None when the chain is whole."""
-        row = self.row("select byteport.first_broken(%s) as seq", [incident_id])
-        return None if row is None or row["seq"] is None else int(row["seq"])
-
-    def anchor(self) -> tuple[int, str]:
-        """How many incidents there are, and one digest over the heads of all their chains: for the daily log line."""
-        heads = self.rows("select id, event_count, head_hash from byteport.incidents order by id")
-        return len(heads), digest_of([[row["id"], row["event_count"], row["head_hash"]] for row in heads])
-
     def postmortem(self, incident_id: str) -> Postmortem | None:
         row = self.row("select incident, record, markdown from byteport.postmortems where incident = %s", [incident_id])
         return None if row is None else Postmortem.model_validate(row)
@@ -106,20 +78,6 @@ class Reading(Stored):
         """Newest first; `before` is the id of the last line of the page before."""
         found = self.rows(_LISTING, {"open_only": open_only, "before": before, "most": limit})
         return [_listed(row) for row in found]
-
-    def guard_rows(self) -> list[GuardRow]:
-        """Budgets that are in use and locks that are held."""
-        return [
-            GuardRow(
-                key=row["key"],
-                kind=row["kind"],
-                used=row["used"],
-                limit=row["at_most"],
-                holder=row["holder"],
-                frees_at=row["frees_at"],
-            )
-            for row in self.rows(_GUARDS)
-        ]
 
     def command(self, incident_id: str, word: str, who: str, why: str) -> Incident:
         """Read by the next move, also where one is being made; one that is not read yet is taken back by nothing, and

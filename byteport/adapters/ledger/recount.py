@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
-from byteport.adapters.ledger.base import Stored, advise, now_of
+from byteport.adapters.ledger.base import Stored
 from byteport.adapters.ledger.connection import Cursor
 from byteport.adapters.ledger.rows import clean
 from byteport.errors import Overspent
@@ -35,7 +35,10 @@ order by s.claim_key, s.spent_at
 
 
 class Recount(Stored):
-    """Rebuilding the budgets store, and people's resets."""
+    """Rebuilding the budgets store."""
+
+    def budgets_epoch(self) -> int:
+        return self.run(_epoch)
 
     @contextmanager
     def begin_rebuild(self) -> Iterator[tuple[int, list[Spend]]]:
@@ -48,29 +51,6 @@ class Recount(Stored):
             cursor.execute(_LIVE)
             spends = [Spend.model_validate(row) for row in cursor.fetchall()]
             yield epoch, spends
-
-    def reset_guard(self, claim_key: str, who: str, why: str) -> int:
-        """A person's word that what was spent on this key counts no more; a row with the reason, never a deletion.
-        How many spends. The budgets store learns it by a rebuild."""
-
-        def reset(cursor: Cursor) -> int:
-            advise(cursor, "claim", [claim_key])
-            now = now_of(cursor)
-            cursor.execute(
-                """
-                update byteport.spends set reset_at = %s
-                where claim_key = %s and refunded_at is null and reset_at is null
-                """,
-                [now, claim_key],
-            )
-            ended = cursor.rowcount
-            cursor.execute(
-                "insert into byteport.guard_resets (claim_key, who, why, at, spends) values (%s, %s, %s, %s, %s)",
-                [clean(claim_key), clean(who), clean(why), now, ended],
-            )
-            return ended
-
-        return self.run(reset)
 
 
 def refuse_overspending(cursor: Cursor, intent: str, claims: Sequence[Claim], grant: Grant, now: datetime) -> None:
@@ -148,18 +128,11 @@ def _outdated(granted: int, epoch: int) -> Verdict:
         limit=str(epoch),
         current=str(granted),
         on_hit="wait",
+        lifts="once the budgets store is made anew of the ledger",
         reason=f"the budgets granted in epoch {granted}, the ledger is in epoch {epoch}",
     )
 
 
 def _overrun(claim: Claim, used: int, frees_at: datetime | None) -> Verdict:
-    return Verdict(
-        guard=claim.guard,
-        kind=claim.kind,
-        allowed=False,
-        limit=str(claim.limit),
-        current=str(used),
-        frees_at=frees_at,
-        on_hit=claim.on_hit,
-        reason=f"the ledger counts {used} of {claim.limit} used on {claim.key}, {claim.amount} asked",
-    )
+    reason = f"the ledger counts {used} of {claim.limit} used on {claim.key}, {claim.amount} asked"
+    return claim.refusal(used, frees_at, reason)
