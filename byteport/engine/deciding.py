@@ -40,9 +40,19 @@ def classify(work: Work) -> Change:
     if not diagnosis.conclusive:
         return work.escalate(f"{diagnosis.name}: {diagnosis.because}", told, diagnosis=diagnosis)
     if diagnosis.confidence < floor:
-        reason = f"confidence {diagnosis.confidence / 100:.2f} is below the floor {floor / 100:.2f}"
-        return work.escalate(reason, told, diagnosis=diagnosis)
+        verdict = _below_the_floor(diagnosis.confidence, floor)
+        data = {"blocking": verdict.model_dump(mode="json"), "verdicts": [verdict.model_dump(mode="json")]}
+        refused = Event(kind="verdict", text=f"{verdict.guard}: {verdict.reason}", data=data)
+        return work.escalate(verdict.reason, told, refused, diagnosis=diagnosis)
     return work.go(Phase.PLAN, told, text=diagnosis.name, diagnosis=diagnosis)
+
+
+def _below_the_floor(confidence: int, floor: int) -> Verdict:
+    told, least = f"{confidence / 100:.2f}", f"{floor / 100:.2f}"
+    reason = f"confidence {told} is below the floor {least}"
+    return Verdict(
+        guard="confidence_floor", kind="precondition", allowed=False, limit=least, current=told, reason=reason
+    )
 
 
 def plan(work: Work) -> Change:

@@ -259,7 +259,7 @@ class Gate:
 
     def _rehearsed(self, errand: Errand, ahead: dict[str, int]) -> tuple[str, tuple[Verdict, ...]]:
         facts = replace(look_now(self.ledger, self.policy, errand), held=_EVERYTHING)
-        guards = [guard for guard in self.guards_of(errand) if guard.name != "live_mode"]
+        guards = [guard for guard in self.guards_of(errand) if guard.name != "dry_run"]
         action, verdicts = asked(errand.action, guards, facts)
         claims = tuple(claim for guard in guards for claim in guard.claims(action, facts))
         try:

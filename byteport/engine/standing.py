@@ -194,7 +194,7 @@ def standing_guards(policy: Policy) -> tuple[Guard, ...]:
     """In the order in which they are asked."""
     return (
         KillSwitch(name="pause"),
-        LiveMode(name="live_mode"),
+        LiveMode(name="dry_run"),
         Asked(name="approval"),
         NotSilenced(name="silence"),
         NoVeto(name="human_veto"),

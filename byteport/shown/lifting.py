@@ -58,7 +58,8 @@ def refusals_of(record: Record) -> tuple[Verdict, ...]:
 
 
 def _refused(event: StoredEvent) -> list[Verdict]:
-    return [line.verdict for line in told_by(event) if not line.verdict.allowed]
+    """Without the floor: what was missing for it is told by the diagnosis itself."""
+    return [v for v in (line.verdict for line in told_by(event)) if not v.allowed and v.guard != "confidence_floor"]
 
 
 def _each_once(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:

@@ -37,7 +37,7 @@ def nearest(record: Record, outlook: Outlook) -> tuple[Change, ...]:
 
 
 def _with_switch(change: Change, outlook: Outlook) -> Change:
-    if change.guard != "live_mode" or not outlook.switch:
+    if change.guard != "dry_run" or not outlook.switch:
         return change
     return Change(change.kind, f"{change.text}, which {outlook.switch} forbids", change.guard)
 

@@ -22,7 +22,7 @@ def test_a_short_campaign_loses_doubles_and_exceeds_nothing() -> None:
         known = figures(tally, verdict)
     report(tally, verdict, as_json=True)
     counted = ("lost", "doubled", "exceeded", "messages_lost", "messages_doubled")
-    assert {name: getattr(verdict, name) for name in counted} == dict.fromkeys(counted, []), said
+    assert {name: getattr(verdict, name) for name in counted} == {name: [] for name in counted}, said
     assert tally.killed >= KILLS
     assert known["signals"] > KILLS
     assert sum(verdict.ended.values()) >= known["signals"] // 2

@@ -59,7 +59,7 @@ def test_a_switch_to_dry_run_during_a_run_is_a_refusal(world: World, switch: boo
         with_policy(world, runbook_dry_run=True)
     world.run(incident)
     assert bool(world.ward.effects()) is not switch
-    assert refused_by(world, incident) == (["live_mode"] if switch else [])
+    assert refused_by(world, incident) == (["dry_run"] if switch else [])
 
 
 @pytest.mark.parametrize(

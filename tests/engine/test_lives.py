@@ -23,7 +23,7 @@ def test_a_leak_is_found_treated_verified_and_told(world: World) -> None:
     assert "## Diagnosis" in story.markdown
     (outcome,) = [event for event in world.ledger.events(incident.id) if event.kind == "outcome"]
     said = {verdict["guard"]: verdict["allowed"] for verdict in outcome.data["verdicts"]}
-    assert {"pause", "live_mode", "human_veto", "self_targets", "global_writes", "wide"} <= said.keys()
+    assert {"pause", "dry_run", "human_veto", "self_targets", "global_writes", "wide"} <= said.keys()
     assert all(said.values())
     assert exit_code(incident) == 0
 

@@ -160,7 +160,7 @@ def test_db_connection_pool_exhaustion__dry_run(clinic, backlog):
     clinic.decide(incident)
     clinic.policy = replace(clinic.policy, runbook_dry_run=True)
     clinic.run(incident)
-    refused(clinic, incident, "live_mode")
+    refused(clinic, incident, "dry_run")
     assert alive(backlog) == 4
 
 
@@ -174,6 +174,7 @@ def test_db_connection_pool_exhaustion__confidence_floor(clinic, backlog):
     clinic.policy = replace(clinic.policy, floor=92)
     incident = clinic.treat()
     assert incident.reason == "confidence 0.91 is below the floor 0.92"
+    refused(clinic, incident, "confidence_floor")
     assert alive(backlog) == 4
 
 

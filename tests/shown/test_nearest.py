@@ -97,7 +97,7 @@ def test_a_refusal_while_it_waits_is_told_while_it_waits() -> None:
 
 
 def test_a_switch_that_forbids_is_named_with_a_lost_mode() -> None:
-    found = record(refusal(no("live_mode", lifts="once ward_one is live again")))
+    found = record(refusal(no("dry_run", lifts="once ward_one is live again")))
     assert text(found, switch="BYTEPORT_RUNBOOK_DRY_RUN=true").endswith("which BYTEPORT_RUNBOOK_DRY_RUN=true forbids")
 
 
