@@ -28,6 +28,7 @@ class SessionAction(Action):
     divisible: ClassVar = True
     timeout: ClassVar[timedelta] = seconds(22)
     doing: ClassVar[str]
+    done: ClassVar[str] = "ended"
 
     database: str
     server: str
@@ -71,7 +72,9 @@ class SessionAction(Action):
         fates = self._signal(writers, Spared(words=self.spared))
         again = intent.attempts > 1  # an earlier attempt may have reached those that are gone now
         reached = [fate for fate in fates if fate.reached or (again and fate.fate == "gone")]
-        return Effect(note=_note(self.doing, fates), count=len(reached), items=tuple(str(fate.ref) for fate in reached))
+        return Effect(
+            note=_note(self.doing, self.done, fates), count=len(reached), items=tuple(str(fate.ref) for fate in reached)
+        )
 
     @abstractmethod
     def _signal(self, writers: Writers, spared: Spared) -> tuple[SessionFate, ...]: ...
@@ -94,6 +97,7 @@ class CancelStatements(SessionAction):
 
     verbs: ClassVar[tuple[str, ...]] = ("pg_cancel_backend",)
     doing: ClassVar[str] = "cancel statements:"
+    done: ClassVar[str] = "cancelled"
 
     def holds(self, readers: Readers, intent: Marked) -> bool:
         """Asked once is asked: whether they stop is the plan's next look, and ending them its next step."""
@@ -113,9 +117,9 @@ class EndStatements(SessionAction):
         return writers.sessions.end_statement(self.database, self.sessions, spared)
 
 
-def _note(doing: str, fates: tuple[SessionFate, ...]) -> str:
+def _note(doing: str, done: str, fates: tuple[SessionFate, ...]) -> str:
     """One line for people: how many had which fate, and, one by one, those that had written."""
-    counts = Counter(fate.fate.replace("_", " ") for fate in fates)
+    counts = Counter(done if fate.fate == "ended" else fate.fate.replace("_", " ") for fate in fates)
     told = ", ".join(f"{n} {fate}" for fate, n in sorted(counts.items())) or "none"
     wrote = [str(fate.ref) for fate in fates if fate.reached and fate.has_written]
     return f"{doing} {told}" + (f"; had written and blocked others: {'; '.join(wrote)}" if wrote else "")

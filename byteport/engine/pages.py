@@ -69,11 +69,16 @@ class Pages:
         """The page that takes the signal; raises BadSignal where none does."""
         claimants = self.claimants(signal.name, signal.target.kind)
         if not claimants:
-            known = sorted({s.name for page in self.all if self.is_enabled(page) for s in page.signals})
-            raise BadSignal(
-                "name", f"{signal.name!r} on a {signal.target.kind} is claimed by no enabled runbook ({known})"
-            )
+            raise self._unclaimed(signal)
         return claimants[0]
+
+    def _unclaimed(self, signal: Signal) -> BadSignal:
+        enabled = [page for page in self.all if self.is_enabled(page)]
+        kinds = sorted({str(page.target) for page in enabled if any(s.name == signal.name for s in page.signals)})
+        if kinds:
+            return BadSignal("target.kind", f"{' or '.join(kinds)} for {signal.name!r}, got {signal.target.kind}")
+        known = ", ".join(sorted({s.name for page in enabled for s in page.signals})) or "none"
+        return BadSignal("name", f"{signal.name!r} is claimed by no enabled runbook (claimed: {known})")
 
     def _place(self, page: Runbook) -> tuple[int, int]:
         for family in DEFAULT_ORDER:

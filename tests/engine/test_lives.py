@@ -9,6 +9,7 @@ import pytest
 from byteport.engine.drive import exit_code
 from byteport.errors import BadSignal
 from byteport.model.signal import Mode
+from byteport.model.target import TargetKind
 from byteport.records.incident import Phase
 from tests.ward.world import World
 
@@ -117,6 +118,12 @@ def test_an_unknown_valve_escalates_and_names_the_probe(world: World) -> None:
 def test_a_signal_nobody_claims_is_refused(world: World) -> None:
     with pytest.raises(BadSignal, match="claimed by no enabled runbook"):
         world.engine().take(world.signal("weather"))
+
+
+def test_a_signal_on_another_kind_of_target_names_the_kind(world: World) -> None:
+    signal = world.signal("ward_one")
+    with pytest.raises(BadSignal, match=r"target\.kind: service for 'ward_one', got host"):
+        world.engine().take(signal.with_(target=signal.target.with_(kind=TargetKind.HOST)))
 
 
 def test_repeats_are_absorbed_while_it_is_open(world: World) -> None:

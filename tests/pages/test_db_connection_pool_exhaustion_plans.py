@@ -210,6 +210,12 @@ def test_without_headroom_a_pool_never_grows():
     assert "no headroom" in plan.reason
 
 
+def test_a_pool_too_small_to_grow_by_a_quarter_is_for_a_person_who_hears_what_to_set():
+    plan = plan_of(pgbouncer_pools=queue(default_pool_size=3, file_opted_in=True))
+    assert (plan.steps, plan.end) == ((), "escalate")
+    assert "a quarter more is no whole one: set 4 by hand" in plan.reason
+
+
 def test_without_a_pooler_an_undersized_pool_is_for_a_person():
     assert plan_of(**CASES["undersized_pool"]).end == "escalate"
 

@@ -79,9 +79,9 @@ def larger_pool(e: PoolEvidence) -> Plan:
         return Plan(end="escalate", reason="no pooler is configured: put one in front, or give the server more slots")
     was = pools.default_pool_size
     if to <= was:
-        return Plan(
-            end="escalate", reason=f"no headroom: default_pool_size {was} stays, 80 % of usable would be exceeded"
-        )
+        full = e.most_that_fits() < e.a_quarter_more()
+        why = "80 % of usable would be exceeded" if full else f"a quarter more is no whole one: set {was + 1} by hand"
+        return Plan(end="escalate", reason=f"no headroom: default_pool_size {was} stays, {why}")
     if not pools.file_opted_in:
         return Plan(end="escalate", reason=f"propose default_pool_size = {to} (now {was}): the file is not opted in")
     return Plan(steps=(RAISE_POOL(**where(e), was=was, to=to),))
