@@ -8,6 +8,8 @@ from byteport.records.incident import Incident, Phase
 from byteport.testing.time_travel import travel
 from tests.ward.world import Cuts, PowerCut, World
 
+pytestmark = pytest.mark.timeout(600)  # some two hundred incidents each
+
 EXPECTED = {
     "ward_one": (Phase.CLOSED, ["pulse"]),
     "ward_several": (Phase.CLOSED, ["pulse", "pulse"]),
