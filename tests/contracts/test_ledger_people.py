@@ -205,7 +205,11 @@ def test_who_byteport_is_fades_when_its_processes_do(world):
     world.ledger.register_self("act@b", ["host:b"], "digest-3")
     world.travel(2 * 60)
     standing = world.ledger.standing("", RUNBOOK, target_of())
-    assert (standing.self_keys, standing.configurations) == ({"host:b"}, ("digest-3",))
+    assert standing.configurations == ("digest-3",)  # a silent process has no say in the configuration any more
+    assert standing.self_keys == {"host:a", "db:ledger", "host:b"}  # and its host is still ours
+    world.travel(24 * 3600)
+    world.ledger.register_self("act@b", ["host:b"], "digest-3")
+    assert world.ledger.standing("", RUNBOOK, target_of()).self_keys == {"host:b"}
 
 
 def test_a_storm_lasts_until_it_has_been_calm_for_ten_minutes(world):
