@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from beat_schedules.sweeping import EXPIRES_SECONDS
 from byteport.settings.sections import PollersSection
-
-# An expiry is compared with the reader's clock, which may be minutes ahead of beat's: one that is near the period would
-# then stop all polling. It only keeps a day's backlog off; a short one is bounded where it is read, by half a period.
-EXPIRES_SECONDS = 3600.0
 
 
 def polling(pollers: PollersSection) -> dict[str, dict[str, Any]]:
-    """One entry for each poller that is enabled."""
+    """One entry for each poller that is enabled. A tick is worthless when the next one has come."""
+    period = pollers.database.period
     databases = {
         "task": "byteport.poll",
         "args": ("database",),
-        "schedule": pollers.database.period,
-        "options": {"expires": EXPIRES_SECONDS},
+        "schedule": period,
+        "options": {"expires": period + EXPIRES_SECONDS},
     }
     return {"poll databases": databases} if pollers.database.enabled else {}
