@@ -23,9 +23,11 @@ def escalate(work: Work) -> Change:
         return _told_meanwhile(work) or work.wait(timedelta(0), wants_hands=True)
     unsettled = _settle_intents(work)
     keep = unsettled or undo.is_under_way(work)
-    if not unsettled and (change := undo.settle_next(work)) is not None:
+    untold = incident.escalated_at is None or _is_worse(incident)
+    people_first = untold and undo.was_tried(work)  # else looks that take long would keep them waiting while it is owed
+    if not unsettled and not people_first and (change := undo.settle_next(work)) is not None:
         return change
-    if incident.escalated_at is None or _is_worse(incident):
+    if untold:
         severity = str(incident.signal.severity)
         messages = telling.escalation(work)
         told = Event(

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -94,15 +95,17 @@ def ask_all(page: Runbook, names: Sequence[str], target: Target, readers: Reader
 
 
 def _answered(spec: Field, future: Future[Answer], began: float) -> Answer:
+    """Also what came late while a slower probe was waited for is a time-out: its answer may be as old as the asking."""
     limit = spec.probe.timeout.total_seconds()
-    try:
-        return future.result(timeout=max(0.0, began + limit - time.monotonic()))
-    except FutureTimeout:
-        return Answer(
-            field=spec.name,
-            duration_ms=limit * 1000,
-            failure=Failure(kind="timeout", text=f"{spec.probe.name} did not answer within {limit:g} s"),
-        )
+    with suppress(FutureTimeout):
+        answer = future.result(timeout=max(0.0, began + limit - time.monotonic()))
+        if answer.duration_ms <= limit * 1000:
+            return answer
+    return Answer(
+        field=spec.name,
+        duration_ms=limit * 1000,
+        failure=Failure(kind="timeout", text=f"{spec.probe.name} did not answer within {limit:g} s"),
+    )
 
 
 def ask(spec: Field, target: Target, readers: Readers) -> Answer:

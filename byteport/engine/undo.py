@@ -70,6 +70,11 @@ def _settle_whatever(work: Work, obligation: Obligation) -> list[Event]:
         return _held(work, obligation, str(redact(f"{type(problem).__name__}: {problem}"))[:500])
 
 
+def was_tried(work: Work) -> bool:
+    """Once since the incident came to people; nothing is out for another try."""
+    return work.incident.undo_checked_at is not None and work.incident.attempt % 2 == 0
+
+
 def is_owed(work: Work) -> bool:
     return bool(work.owed)
 

@@ -30,7 +30,7 @@ def verify(work: Work) -> Change:
     if _all_well(work.page.verify, results, work.now):
         change = work.go(
             Phase.WRITE_UP, *told, text="verified", checks=results, ending="resolved", reason="verified",
-            verified_at=max(work.evidence.taken_at.values(), default=work.now),
+            verified_at=_oldest_look(work),
         )  # fmt: skip
         return change.with_(release_locks=True)
     if work.now < began + max(check.deadline for check in work.page.verify):
@@ -41,6 +41,12 @@ def verify(work: Work) -> Change:
     failing = "; ".join(f"{r.name} ({r.because})" for r in results if r.measured and not r.passed)
     reason = f"verification failed: {failing or 'nothing was measured'}"
     return work.escalate(reason, *told, checks=results)
+
+
+def _oldest_look(work: Work) -> datetime:
+    """Of what the checks read: a signal after it may tell of something that they have not seen."""
+    fields = {name for check in work.page.verify for name in check.needs}
+    return min((at for name, at in work.evidence.taken_at.items() if name in fields), default=work.now)
 
 
 def _next_look(checks: tuple[Check, ...], began: datetime, now: datetime, attempt: int) -> datetime | None:

@@ -159,8 +159,9 @@ class Work:
         return Change(incident=incident, events=(*events, told))
 
     def escalate(self, reason: str, *events: Event, **changes: Any) -> Change:
-        """To a person, with the reason; whatever end was near, it has not come."""
-        return self.go(Phase.ESCALATE, *events, text=reason, **{"reason": reason, "ending": "", **changes})
+        """To a person, with the reason; whatever end was near, it has not come. What is owed is tried once before."""
+        anew = {"reason": reason, "ending": "", "undo_checked_at": None}
+        return self.go(Phase.ESCALATE, *events, text=reason, **{**anew, **changes})
 
 
 def jittered(base: timedelta) -> timedelta:

@@ -31,7 +31,7 @@ returning g.*, t.now
 """
 
 # What was asked in a round that is over and never answered is a failure of that round: an older answer must not stand
-# in for it.
+# in for it. Rounds before the first answer have none to stand in, and are not what `before` was.
 _ANSWERS = """
 select round, field, fact, failure, duration_ms, taken_at from byteport.evidence where incident = %(id)s
 union all
@@ -41,6 +41,7 @@ from byteport.incidents i, byteport.probe_groups g, unnest(g.fields) as f (field
 where i.id = %(id)s and g.incident = i.id
   and (g.round < i.round or i.pending = 0 or (i.state ->> 'look_until')::timestamptz <= t.now)
   and not exists (select from byteport.evidence e where e.incident = i.id and e.round = g.round and e.field = f.field)
+  and exists (select from byteport.evidence e where e.incident = i.id and e.round <= g.round)
 order by round, taken_at, field
 """
 
