@@ -6,7 +6,7 @@ from typing import Any
 
 # Whoever takes a tick compares its expiry with a clock of its own: with clocks minutes apart a short one would stop all
 # sweeping, silently. What is left behind when nobody sweeps costs one statement a tick, one at a time in a process.
-EXPIRES_SECONDS = 600
+EXPIRES_SECONDS = 3600
 
 SWEEPING: dict[str, dict[str, Any]] = {
     "sweep": {"task": "byteport.sweep", "schedule": 1.0, "options": {"expires": EXPIRES_SECONDS}},

@@ -27,7 +27,7 @@ HANDS = "byteport.remediate"  # whatever the phase: something must be settled at
 LINKS = ("byteport.classify", "byteport.remediate", "byteport.verify")
 # An expiry is compared with the reader's own clock, so it must outlast clocks that are minutes apart; it only bounds
 # what an absence of workers leaves behind: the sweeper rings for the same incident every ten seconds.
-RING_EXPIRES = 600
+RING_EXPIRES = 3600
 
 
 def task_for(phase: Phase, *, wants_hands: bool = False) -> str | None:
