@@ -94,8 +94,9 @@ class Gate:
                 intent = opened
             return self._carry_out(intent, errand)
         except Refusal as refusal:  # paused, or overspent by the ledger's count
-            if isinstance(refusal, Overspent) and not self._was_rebuilt_since(refusal.verdict):
-                rebuild(self.ledger, self.budgets)
+            with suppress(Unavailable):  # refused all the same; whoever asks next finds the epoch outdated
+                if isinstance(refusal, Overspent) and not self._was_rebuilt_since(refusal.verdict):
+                    rebuild(self.ledger, self.budgets)
             return self._refuse(intent, (*verdicts, refusal.verdict))
 
     def _facts(self, errand: Errand) -> Facts | Held:

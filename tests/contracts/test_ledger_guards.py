@@ -68,6 +68,21 @@ def test_locks_say_who_holds_them_and_capacities_how_many_of_how_many(world):
     assert 800 < rows["db-0"].seconds_left <= 900
 
 
+def test_a_runbooks_own_cooldown_is_listed_as_long_as_it_holds_the_target_back(world):
+    """It begins anew with the closing, in the list as in the decision."""
+    incident, lease = world.acting()
+    world.ledger.settle(world.begin(world.intent(incident, lease, once()), lease), Done())
+    world.travel(50)
+    world.move(incident, phase=Phase.CLOSED, ending="resolved")
+    world.travel(100)
+    row = listed(world, **{RUNBOOK: timedelta(minutes=2)})[f"runbook_cooldown:{RUNBOOK}:db-1"]
+    ago = world.ledger.last_acted(RUNBOOK, "db-1", "another")
+    assert abs(row.seconds_left - (120 - ago.total_seconds())) < 1
+    assert 18 < row.seconds_left <= 20
+    world.travel(21)
+    assert f"runbook_cooldown:{RUNBOOK}:db-1" not in listed(world, **{RUNBOOK: timedelta(minutes=2)})
+
+
 def test_a_runbooks_own_cooldown_on_a_target_is_listed_while_it_lasts(world):
     incident, lease = world.acting()
     world.begin(world.intent(incident, lease, once()), lease)

@@ -13,6 +13,7 @@ from byteport.errors import Unavailable
 from byteport.records.incident import Phase
 from byteport.testing.time_travel import travel
 from tests.ward.asking import flush, refused_by, with_policy
+from tests.ward.breaking import Between
 from tests.ward.world import World
 
 
@@ -63,6 +64,26 @@ def test_without_the_budgets_store_nothing_is_written_and_people_are_told(world:
     assert world.ward.effects() == []
     world.budgets = budgets
     assert world.run(world.open("ward_one", "v2")).ending == "resolved"
+
+
+def test_budgets_that_go_away_as_they_are_rebuilt_are_a_refusal_and_no_crash(world: World) -> None:
+    """And the act happens as soon as they can be."""
+    assert world.run(world.open("ward_one", "v0")).ending == "resolved"
+    incident = world.open("ward_one")
+    world.run(incident, until=Phase.ACT)
+    with world.ledger.begin_rebuild():
+        pass  # a new epoch that the store has not heard of
+    world.budgets = Between(world.budgets, "rebuild", _unavailable)
+    for _ in range(3):
+        world.step(incident)
+    assert world.ward.effects("v1") == []
+    assert refused_by(world, incident) == ["budgets_epoch"]
+    assert world.run(incident).ending == "resolved"
+    assert len(world.ward.effects("v1")) == 1
+
+
+def _unavailable() -> None:
+    raise Unavailable("connection refused")
 
 
 def test_without_the_ledger_a_signal_is_never_answered_with_success(world: World) -> None:

@@ -29,10 +29,12 @@ with t as materialized (select byteport.clock() as now), standing as (
     group by s.claim_key
     union all
     select %(cooldown)s || i.runbook || ':' || i.target_key, 'cooldown', 1, 1,
-           (array_agg(i.id order by i.acted_at desc))[1], max(i.acted_at) + make_interval(secs => c.seconds)
+           (array_agg(i.id order by byteport.acted_last(i) desc))[1],
+           max(byteport.acted_last(i)) + make_interval(secs => c.seconds)
     from unnest(%(runbooks)s::text[], %(seconds)s::float8[]) as c (runbook, seconds)
     join byteport.incidents i on i.runbook = c.runbook, t
-    where i.acted_at > t.now - make_interval(secs => c.seconds)
+    where i.acted_at is not null and coalesce(i.closed_at, 'infinity') > t.now - make_interval(secs => c.seconds)
+      and byteport.acted_last(i) > t.now - make_interval(secs => c.seconds)
     group by i.runbook, i.target_key, c.seconds
     union all
     select l.key, case when max(l.capacity) > 0 then 'capacity' when bool_or(l.exclusive) then 'lock'

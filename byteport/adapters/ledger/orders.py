@@ -164,9 +164,7 @@ class Orders(Stored):
     def last_acted(self, runbook: str, target_key: str, incident_id: str) -> timedelta | None:
         row = self.row(
             """
-            select byteport.clock() - max(greatest(
-                i.acted_at, i.closed_at, (select max(begun_at) from byteport.intents where incident = i.id))) as ago
-            from byteport.incidents i
+            select byteport.clock() - max(byteport.acted_last(i)) as ago from byteport.incidents i
             where i.runbook = %s and i.target_key = %s and i.id <> %s and i.acted_at is not null
             """,
             [runbook, target_key, incident_id],
