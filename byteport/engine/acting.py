@@ -9,7 +9,7 @@ from typing import Any
 from byteport.engine import locks
 from byteport.engine.asking import FRESH
 from byteport.engine.deciding import hand_over
-from byteport.engine.work import Work, jittered
+from byteport.engine.work import MOST_RELOOKS, Work, jittered
 from byteport.grammar.plan import Await, Do, EndIf, HandOver, Look, Pause, Plan
 from byteport.grammar.truth import truth_of
 from byteport.grammar.verdict import Verdict
@@ -22,7 +22,6 @@ from byteport.records.outcome import Done, Failed, Held, Refused
 
 LOCKS_WAIT = minutes(5)
 GUARD_WAIT = minutes(5)
-MOST_RELOOKS = 3
 
 
 def act(work: Work) -> Change:
@@ -191,6 +190,8 @@ def _await(work: Work, step: Await) -> Change:
     if incident.attempt % 2 == 0:
         fields = work.page.checks[step.check]
         return work.look(fields, f"waiting for {step.check}", attempt=incident.attempt + 1, waiting_since=since)
+    if change := work.look_again(work.page.checks[step.check]):
+        return change
     truth = work.check(step.check)
     steady = (incident.steady_since or work.now) if truth.value else None
     if steady is not None and work.now - steady >= step.steady:
@@ -204,6 +205,8 @@ def _await(work: Work, step: Await) -> Change:
 
 
 def _end_if(work: Work, step: EndIf) -> Change:
+    if change := work.look_again(work.page.checks[step.check]):
+        return change
     truth = work.check(step.check)
     told = Event(kind="check", text=f"{step.check}: {truth.because}", data={"value": truth.value, "end": step.end})
     if truth.value is None:

@@ -99,12 +99,14 @@ def _settle(work: Work, obligation: Obligation) -> list[Event]:
     """Do it when its condition is known to hold; else wait for it, and at the deadline escalate or drop."""
     when = obligation.undo.when
     truth = work.check(when) if when else None
-    if truth is None or truth.value:
+    stale = when is not None and work.too_old(work.page.checks.get(when, ()))
+    if truth is None or (truth.value and not stale):
         return _perform(work, obligation)
     if work.now < obligation.by:
         return []
     state = "dropped" if obligation.undo.otherwise == "drop" else "escalated"
-    why = f"{when} did not come true by its deadline: {truth.because}"
+    seen = "what was seen of it was too old by then" if stale else truth.because
+    why = f"{when} did not come true by its deadline: {seen}"
     return [_closed(obligation, state, why)]
 
 

@@ -19,12 +19,14 @@ def verify(work: Work) -> Change:
     """Even tries wait for the next look, odd ones have it. Resolved: none failed or unknown, and one was measured."""
     incident = work.incident
     began = incident.verifying_since or work.now
+    fields = tuple(dict.fromkeys(name for check in work.page.verify for name in check.needs))
     if incident.attempt % 2 == 0:
         due = _next_look(work.page.verify, began, work.now, incident.attempt)
         if due is not None:
             return work.wait(due - work.now, attempt=incident.attempt)
-        fields = tuple(dict.fromkeys(name for check in work.page.verify for name in check.needs))
         return work.look(fields, "verification", attempt=incident.attempt + 1, verifying_since=began)
+    if change := work.look_again(fields):
+        return change
     results = tuple(_looked_at(work, check) for check in work.page.verify)
     told = tuple(_told(result) for result in results)
     if _all_well(work.page.verify, results, work.now):

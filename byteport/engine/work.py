@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -29,6 +30,8 @@ from byteport.stores import Ledger
 DIAGNOSIS_DEADLINE = 90.0
 GROUP_LEASE = 15.0
 SLOW_PROBE = seconds(10)
+LOOK_LASTS = seconds(60)  # beside what the probe itself may take: then whoever was to decide has stood still
+MOST_RELOOKS = 3
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,20 @@ class Work:
     def check(self, name: str) -> Truth:
         """A check of the page by the name of its evidence method, on the newest evidence."""
         return truth_of(getattr(self.page.evidence, name), self.evidence)
+
+    def too_old(self, names: Iterable[str]) -> bool:
+        """Whether an answer to one of these was taken too long ago to decide on it now."""
+        known = fields_of(self.page.evidence)
+        limits = {name: LOOK_LASTS + known[name].probe.timeout for name in names if name in known}
+        return any(self.evidence.knows(name) and self.evidence.age_of(name) > most for name, most in limits.items())
+
+    def look_again(self, names: tuple[str, ...]) -> Change | None:
+        """A new round where what was seen is too old; a person where that happens again and again."""
+        if not self.too_old(names):
+            return None
+        if self.incident.relooks >= MOST_RELOOKS:
+            return self.escalate(f"{', '.join(names)}: every look was too old by the time it could be used")
+        return self.look(names, "what was seen is too old to decide on", relooks=self.incident.relooks + 1)
 
     def look(self, names: tuple[str, ...], why: str, *, at_most: float = math.inf, **changes: Any) -> Change:
         """Open a round that asks for these fields; the same phase goes on when it is in, or at its deadline (`at_most`

@@ -113,3 +113,50 @@ def test_an_answer_that_took_longer_than_its_probes_limit_is_a_time_out() -> Non
     answers = {a.field: a for a in ask_all(page, ("slow", "quick"), VALVE, readers)}
     assert answers["slow"].failure is None
     assert answers["quick"].failure is not None
+
+
+AWAY = 300.0  # seconds: within the locks' 15 min, and far beyond what a look lasts
+
+
+def looked_and_away(world: World, incident: str, purpose: str) -> None:
+    """Moves until that look is out and answered; then whoever was to decide on it is away for five minutes."""
+    for _ in range(40):
+        moved = world.engine().move(incident)
+        for round_, group in world.engine().groups_to_send(incident):
+            world.engine().look(incident, round_, group)
+        if purpose in world.texts(incident, "look"):
+            break
+        if moved is None or not moved.is_due_now:
+            travel(world.url, max(0.0, world.wait_of(incident)) + 0.05)
+    assert purpose in world.texts(incident, "look")
+    travel(world.url, AWAY)
+
+
+@pytest.mark.parametrize("away", [True, False])
+def test_a_plan_goes_on_from_what_is_so_now_and_not_from_an_old_look(world: World, away: bool) -> None:
+    incident = world.open("ward_several")
+    if away:
+        looked_and_away(world, incident, "the plan looks again")
+        world.ward.set("v1", "value", 2)  # closed by hand meanwhile: the second turn is not needed
+    world.run(incident)
+    assert [effect["kind"] for effect in world.ward.effects()].count("pulse") == (1 if away else 2)
+
+
+@pytest.mark.parametrize("away", [True, False])
+def test_a_verification_decides_on_what_is_so_now(world: World, away: bool) -> None:
+    incident = world.open("ward_one")
+    if away:
+        looked_and_away(world, incident, "verification")
+        world.ward.set("v1", "leaking", True)
+    assert (world.run(incident).ending == "resolved") is not away
+
+
+@pytest.mark.parametrize("away", [True, False])
+def test_an_undo_is_decided_on_what_is_so_now(world: World, away: bool) -> None:
+    incident = world.open("ward_undoing")
+    world.run(incident, until=Phase.ESCALATE)
+    if away:
+        looked_and_away(world, incident, "may it be undone?")
+        world.ward.set("v1", "leaking", True)  # its condition has become false
+    world.run(incident)
+    assert world.ward.valve("v1").value == (7 if away else 0)

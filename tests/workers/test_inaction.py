@@ -12,7 +12,9 @@ from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from byteport.embedded import EmbeddedRedis, RunningPostgres
 from byteport.errors import Unavailable
@@ -71,10 +73,8 @@ class Scene:
 
     def forget(self, table: str) -> None:
         """What a person ordered is over."""
-        import psycopg
-
         with psycopg.connect(self.url) as connection:
-            connection.execute(f"delete from byteport.{table}")  # type: ignore[call-overload]
+            connection.execute(sql.SQL("delete from byteport.{}").format(sql.Identifier(table)))
 
     def over(self, incident: str) -> bool:
         """Nothing will happen by itself any more."""
