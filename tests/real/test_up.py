@@ -155,11 +155,12 @@ def test_nobody_is_left_when_the_supervisor_is_killed(folder: Path) -> None:
         running.process.kill()
         running.process.wait(timeout=10)
 
-        def left() -> list[str]:
-            return [one.name() for one in family if one.is_running() and one.status() != "zombie"]
+        def nobody_is_left() -> bool:
+            left = [one.cmdline() for one in family if one.is_running() and one.status() != "zombie"]
+            assert left == []
+            return True
 
-        eventually(lambda: not left(), within=60, every=0.2)
-        assert left() == []
+        eventually(nobody_is_left, within=60, every=0.2)
 
 
 def test_a_worker_that_dies_is_started_again_and_told_of(folder: Path) -> None:
