@@ -218,7 +218,7 @@ def test_every_story_ends_as_the_model_says(holders: list[tuple[Listening, Redis
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=420,
+            max_examples=520,  # a story may stop short: 420 of them once came to 9,960 steps
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=list(HealthCheck),
