@@ -48,7 +48,6 @@ class Opening(Value):
     driver: str = ""
     driver_for: timedelta = timedelta(0)
     parent: str = ""
-    critical: bool = False
 
 
 class Spend(Value):
@@ -65,11 +64,13 @@ class Due(Value):
     """An incident that the sweeper found due, with the phase that says which task to ring.
 
     `wants_hands` (of the incident's state): something must be settled at the target, so an acting worker is rung.
+    `unattended`: it waits for an acting worker, and none has taken it for a minute (five where it is to act).
     """
 
     incident: str
     phase: Phase
     wants_hands: bool = False
+    unattended: bool = False
 
 
 class Listing(Value):
@@ -244,10 +245,6 @@ class Ledger(Abandoned, Audited, Protocol):
     def last_acted(self, runbook: str, target_key: str, incident_id: str) -> timedelta | None:
         """How long ago another incident of this page and target acted last, or closed after it had acted, on the
         ledger's clock."""
-        ...
-
-    def opened_lately(self, runbook: str, window: timedelta) -> int:
-        """New incidents of a runbook within the window, for the storm breaker."""
         ...
 
     def append(self, incident_id: str, events: Sequence[Event]) -> None:

@@ -33,16 +33,18 @@ from byteport.engine.policy import Policy
 from byteport.errors import BadConfiguration, Transient
 from byteport.model.signal import Mode
 from byteport.model.target import Target, TargetKind
+from byteport.ourselves import own_keys
 from byteport.ports import Readers, Writers
 from byteport.ports_database import Deploys, Rollouts
 from byteport.records.incident import Phase
 from byteport.settings import Settings
-from byteport.settings.database import address, server_of
+from byteport.settings.database import address
 from byteport.settings.pages import problems_with
 from byteport.sources.database import DatabasePoller, PollRules
 
 Role = Literal["probe", "act", "decide", "web", "cli", "intake", "drive"]
 LOOKING: tuple[Role, ...] = ("probe", "act", "drive")
+CARRY_THEIR_OWN = (TargetKind.HOST, TargetKind.POD, TargetKind.NODE, TargetKind.DEPLOYMENT, TargetKind.CONTAINER)
 ACTING: tuple[Role, ...] = ("act", "drive")
 
 
@@ -123,13 +125,8 @@ class Wired:
     def register(self) -> None:
         """Tell the ledger where this process lives, so that BytePort never acts on itself. Renewed by heartbeats."""
         self.ledger.register_self(
-            f"{socket.gethostname()}:{os.getpid()}:{self.role}", self._own(), self.policy.configuration
+            f"{socket.gethostname()}:{os.getpid()}:{self.role}", own_keys(self.settings), self.policy.configuration
         )
-
-    def _own(self) -> tuple[str, ...]:
-        host = socket.gethostname()
-        stores = [self.settings.in_clear(name) for name in ("database_url", "broker_url", "budgets_url")]
-        return (f"host:{host}", *(key for url in stores if url for key in store_keys(url)))
 
     @cached_property
     def pollers(self) -> Mapping[str, DatabasePoller]:
@@ -163,15 +160,6 @@ class Wired:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def store_keys(url: str) -> tuple[str, ...]:
-    """The target keys that one of our own stores would have: its server, and its database on it."""
-    try:
-        parts = address(url)
-    except ValueError:
-        return ()
-    return (server_of(parts), f"database:{server_of(parts)}{parts.path}")
 
 
 def build(
@@ -231,7 +219,7 @@ def policy_of(settings: Settings) -> Policy:
         storm_threshold=limits.storm_threshold,
         max_concurrent=limits.max_concurrent_remediations,
         first_day_rate=limits.first_day_rate,
-        self_targets=frozenset(settings.self_targets),
+        self_targets=frozenset((*settings.self_targets, *own_keys(settings))),
         base_url=settings.web.url,
         channels=tuple(channels_of(settings)),
         configuration=settings.digest(),
@@ -253,11 +241,14 @@ def _configured(settings: Settings) -> Callable[[Target], Target | None]:
 
 
 def _annotations(settings: Settings) -> Callable[[Target], Mapping[str, str] | None]:
-    """Databases carry their opt-ins and opt-outs in the configuration; a target that is not configured has none."""
+    """Databases have their opt-ins and opt-outs in the configuration. Of what carries its own, and of a database that
+    is not configured, nothing is known here."""
 
     def annotations(target: Target) -> Mapping[str, str] | None:
-        section = _section_of(settings, target)
-        return section.annotations if section is not None else {}
+        if (section := _section_of(settings, target)) is not None:
+            known: Mapping[str, str] = section.annotations
+            return known
+        return None if target.kind is TargetKind.DATABASE or target.kind in CARRY_THEIR_OWN else {}
 
     return annotations
 

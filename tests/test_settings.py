@@ -156,7 +156,7 @@ def test_a_database_is_known_by_host_and_name_and_never_by_its_url(configured) -
     assert (target.kind, target.key, target.within) == (
         TargetKind.DATABASE,
         "db1.example.net/shop",
-        ("db1.example.net",),
+        ("server:db1.example.net",),
     )
     assert target.coordinates == {"database": "shop", "service": "checkout"}
     assert SECRET not in target.model_dump_json()

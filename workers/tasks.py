@@ -91,10 +91,13 @@ def poll(source: str) -> None:
 
 @app.task(name="byteport.sweep")
 def sweep() -> None:
-    """Wake what is due: waits, lapsed leases, lost probes, late diagnoses, undo deadlines."""
+    """Wake what is due: waits, lapsed leases, lost probes, late diagnoses, undo deadlines. What no acting worker takes
+    up is told to people, and rung for all the same."""
     with _unless_enough("byteport.sweep") as free:
         if free:
             for due in engine().wake_due(limit=WAKE_AT_ONCE):
+                if due.unattended:
+                    engine().stand_in(due.incident)
                 wakeups().ring(due.incident, due.phase, wants_hands=due.wants_hands)
 
 

@@ -5,31 +5,46 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import ClassVar
 
+from pydantic import Field
+
 from byteport.grammar.action import Action, Effect, Marked
 from byteport.model.base import Json
 from byteport.model.units import minutes
 from byteport.ports import Readers, Writers
 
+WORKLOAD = r"^[^/]+/[^/]+/[A-Za-z]+/[^/]+$"
+
 
 class RolloutAction(Action):
-    """What both have in common: one workload, as cluster/namespace/kind/name."""
+    """What both have in common: one workload, as cluster/namespace/kind/name.
+
+    Its subject is the name that the workload has as a target: kind:cluster/namespace/name.
+    """
 
     idempotent: ClassVar = True
 
-    workload: str
+    workload: str = Field(pattern=WORKLOAD)
 
     @property
     def subject(self) -> str:
-        return self.workload
+        cluster, namespace, kind, name = self._parts
+        return f"{kind}:{cluster}/{namespace}/{name}"
 
     @property
     def write_scope(self) -> str:
         """The cluster that the workload is in."""
-        return self.workload.partition("/")[0]
+        return self._parts[0]
 
     @property
     def within(self) -> tuple[str, ...]:
-        return (self.write_scope,)
+        cluster, namespace, _, _ = self._parts
+        return (f"namespace:{cluster}/{namespace}", f"cluster:{cluster}")
+
+    @property
+    def _parts(self) -> tuple[str, str, str, str]:
+        """The kind as an API server's kind in small letters."""
+        cluster, namespace, kind, name = self.workload.split("/")
+        return cluster, namespace, kind.lower(), name
 
 
 class RestartRollout(RolloutAction):

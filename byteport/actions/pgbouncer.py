@@ -23,7 +23,7 @@ class RaisePoolSize(Action):
 
     @property
     def subject(self) -> str:
-        return f"pooler of {self.database}"
+        return f"pooler:{self.database}"
 
     @property
     def write_scope(self) -> str:
@@ -31,10 +31,10 @@ class RaisePoolSize(Action):
 
     @property
     def within(self) -> tuple[str, ...]:
-        return (self.server,)
+        return (f"database:{self.database}", f"server:{self.server}")
 
     def preview(self, readers: Readers) -> str:
-        return f"default_pool_size of the {self.subject}: {self.was} -> {self.to}, then RELOAD"
+        return f"default_pool_size of the pooler of {self.database}: {self.was} -> {self.to}, then RELOAD"
 
     def look_before(self, readers: Readers) -> Json:
         return {"default_pool_size": readers.pooler.default_pool_size(self.database)}

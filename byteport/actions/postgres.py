@@ -37,7 +37,7 @@ class SessionAction(Action):
 
     @property
     def subject(self) -> str:
-        return self.database
+        return f"database:{self.database}"
 
     @property
     def write_scope(self) -> str:
@@ -45,7 +45,7 @@ class SessionAction(Action):
 
     @property
     def within(self) -> tuple[str, ...]:
-        return (self.server,)
+        return (f"server:{self.server}",)
 
     @property
     def amount(self) -> int:

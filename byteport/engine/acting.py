@@ -27,6 +27,8 @@ GUARD_WAIT = minutes(5)
 def act(work: Work) -> Change:
     """One step. A crash repeats at most this one, and every one is safe to repeat."""
     incident, plan = work.incident, work.incident.plan
+    if not work.has_hands:
+        return _left_to_hands(work)
     if plan is None:
         return work.escalate("acting without a plan")
     if incident.clear_since is not None and not work.has_written:
@@ -35,7 +37,17 @@ def act(work: Work) -> Change:
         return _take_locks(work, plan)
     if incident.cursor >= len(plan.steps):
         return _end(work, plan)
-    match plan.steps[incident.cursor]:
+    return _step(work, plan)
+
+
+def _left_to_hands(work: Work) -> Change:
+    """It is for whoever can reach the target, and for people where nobody does."""
+    untaken = "no acting worker has taken it up: none is alive, or all are busy"
+    return work.escalate(untaken) if work.stands_in else Change(incident=work.incident)
+
+
+def _step(work: Work, plan: Plan) -> Change:
+    match plan.steps[work.incident.cursor]:
         case Do() as step:
             return _do(work, step)
         case Look() as step:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from byteport.engine import approving
+from byteport.engine.rehearsal import rehearse
 from byteport.engine.standing import NotSilenced
 from byteport.engine.work import Work
 from byteport.grammar.plan import HandOver, Plan
@@ -111,7 +112,7 @@ def _rehearsed(work: Work, made: Plan, told: Event) -> Change:
     """Dry run: every Do step walked with its verdicts; waits and looks are listed and take no time."""
     planned = work.incident.model_copy(update={"plan": made})
     rehearsal = Work(planned, work.lease, work.page, work.ledger, work.gate, work.policy, work.has_hands)
-    walked = work.gate.rehearse([rehearsal.errand(number, step) for number, step in made.dos])
+    walked = rehearse(work.gate, [rehearsal.errand(number, step) for number, step in made.dos])
     lines = tuple(
         Event(
             kind="rehearsal",

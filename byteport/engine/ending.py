@@ -42,10 +42,10 @@ def escalate(work: Work) -> Change:
 
 
 def _told_meanwhile(work: Work) -> Change | None:
-    """No acting worker can be woken: people hear at once what is known, and the whole story when it is settled."""
+    """No acting worker takes it up: people hear what is known, and the whole story when it is settled."""
     if not work.stands_in or work.incident.escalated_at is not None:
         return None
-    change = tell_plainly(work, "what was begun is not settled yet, no worker can be woken")
+    change = tell_plainly(work, "what was begun is not settled yet, and no acting worker takes it up")
     again = {"reason": work.incident.reason, "severity_told": "", "wants_hands": True}
     return change.with_(incident=change.incident.model_copy(update=again))
 
@@ -110,7 +110,7 @@ def write_up(work: Work) -> Change:
     """Close with the postmortem; not over an open intent or an undo that is owed."""
     incident = work.incident
     if work.wants_hands:
-        return work.wait(timedelta(0), wants_hands=True)
+        return _told_meanwhile(work) or work.wait(timedelta(0), wants_hands=True)
     if _settle_intents(work):
         return work.wait(seconds(5))
     if (change := _came_back(work)) is not None:

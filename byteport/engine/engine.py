@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from byteport.engine import acting, deciding, ending, verifying
@@ -113,8 +113,6 @@ class Engine:
             return ending.commanded(work)
         if work.is_looking:
             return Change(incident=incident.model_copy(update={"due_at": incident.look_until}))
-        if incident.phase is Phase.ACT and not self.has_hands:
-            return Change(incident=incident)  # it is for whoever can reach the target
         told = incident.phase in (Phase.ESCALATE, Phase.WRITE_UP) and incident.escalated_at is not None
         if incident.claimed_in_vain >= MOST_VAIN_CLAIMS and not told:
             return _give_up(work, f"claimed {incident.claimed_in_vain} times without a result")
@@ -148,6 +146,10 @@ class Engine:
         gate = Gate(self.ledger, self.budgets, self.readers, self.writers, self.policy)
         page = self.pages[incident.runbook]
         return Work(incident, lease, page, self.ledger, gate, self.policy, self.has_hands, self.stands_in)
+
+    def stand_in(self, incident_id: str) -> Incident | None:
+        """Where nobody who has hands takes it up: people are told what is known, and no target is reached."""
+        return replace(self, stands_in=True, has_hands=False).move(incident_id)
 
     def run(
         self,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from byteport.engine.asking import as_granted, as_narrow, asked, member_forbidden, store_gone, too_old, with_counts
+from byteport.engine.asking import as_granted, as_narrow, asked, member_forbidden, store_gone, too_old
 from byteport.engine.facts import look_now
 from byteport.engine.policy import Policy
 from byteport.engine.rebuilding import rebuild
@@ -124,7 +124,7 @@ class Gate:
         except Transient as hiccup:
             return _cannot_look(hiccup)
         try:
-            grant = self._granted(lambda: self.budgets.reserve(errand.key, claims))
+            grant = self.granted(lambda: self.budgets.reserve(errand.key, claims))
         except Unavailable as gone:
             if errand.direction == "do":
                 return Refused(verdicts=(store_gone(gone),))
@@ -151,7 +151,7 @@ class Gate:
             self._give_back(errand.key)
             raise
 
-    def _granted(self, ask: Callable[[], Grant]) -> Grant:
+    def granted(self, ask: Callable[[], Grant]) -> Grant:
         """Ask the budgets. A store that refuses in another epoch than the ledger's is empty, or counts what the ledger
         no longer does: it is first rebuilt, which delays and never overspends."""
         grant = ask()
@@ -188,6 +188,8 @@ class Gate:
         if intent.attempts and (intent.answered or not action.idempotent or self._overdue(intent, errand)):
             return self._wait_or_give_up(intent, errand)
         intent = self.ledger.begin_attempt(intent, errand.lease, action.timeout, errand.incident.runbook)
+        if not errand.lease.lasts(action.timeout):  # this process stood still, and another may be at it
+            return Held(after=LOOK_AGAIN, reason="stood still before the effect: it is looked at anew")
         try:
             effect = action.apply(self.writers, intent)
         except Permanent as refusal:
@@ -249,48 +251,6 @@ class Gate:
         else:
             return False
         return True
-
-    def rehearse(self, errands: Sequence[Errand]) -> list[tuple[Errand, str, tuple[Verdict, ...]]]:
-        """Walk every Do step as it would be: its preview and verdicts, each peek counting those before it.
-
-        Reads and never spends. Locks count as held, since acting begins with them.
-        """
-        ahead: dict[str, int] = {}
-        return [(errand, *self._rehearsed(errand, ahead)) for errand in errands]
-
-    def _rehearsed(self, errand: Errand, ahead: dict[str, int]) -> tuple[str, tuple[Verdict, ...]]:
-        facts = replace(look_now(self.ledger, self.policy, errand), held=_EVERYTHING)
-        guards = [guard for guard in self.guards_of(errand) if guard.name != "dry_run"]
-        action, verdicts = asked(errand.action, guards, facts)
-        claims = tuple(claim for guard in guards for claim in guard.claims(action, facts))
-        try:
-            grant = self._granted(lambda: self.budgets.peek(claims, ahead))
-            counts = self.budgets.counts(claims) if claims else []
-        except Unavailable as gone:
-            return self._preview(action), (*verdicts, store_gone(gone))
-        if not grant.granted:
-            return self._preview(action), (*verdicts, grant.refusal)
-        action, granted = as_narrow(action, claims, grant), as_granted(claims, grant)
-        told = with_counts(verdicts, granted, counts, ahead)
-        for claim in granted:
-            ahead[claim.key] = ahead.get(claim.key, 0) + claim.amount
-        return self._preview(action), told
-
-    def _preview(self, action: Action) -> str:
-        try:
-            return action.preview(self.readers)
-        except (Transient, Permanent) as problem:
-            return f"{type(action).__name__} on {action.subject} (cannot be previewed: {problem})"
-
-
-class _Everything(frozenset[str]):
-    """Holds whatever is asked; only a rehearsal stands on it."""
-
-    def __contains__(self, _key: object) -> bool:
-        return True
-
-
-_EVERYTHING = _Everything()
 
 
 def _cannot_look(hiccup: Transient) -> Held:

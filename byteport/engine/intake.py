@@ -9,7 +9,7 @@ from byteport.engine.pages import Pages
 from byteport.engine.policy import Policy
 from byteport.errors import BadInput
 from byteport.grammar.runbook import Runbook
-from byteport.model.signal import Mode, Severity, Signal
+from byteport.model.signal import Mode, Signal
 from byteport.model.target import Target
 from byteport.records.incident import Phase
 from byteport.redaction import redact
@@ -58,7 +58,6 @@ class Intake:
 
     def _opening(self, signal: Signal, page: Runbook, by_hand: ByHand | None) -> Opening:
         clean = _clean(signal)
-        critical = signal.severity is Severity.CRITICAL
         if by_hand is not None:
             if by_hand.mode is not Mode.DRY_RUN and (switch := self.policy.forbidding_switch(page.name)):
                 raise BadInput("--no-dry-run", f"forbidden by {switch}")
@@ -70,11 +69,10 @@ class Intake:
                 person=by_hand.person,
                 driver=by_hand.driver,
                 driver_for=timedelta(seconds=60),
-                critical=critical,
             )
         promotions = {row.runbook: row for row in self.ledger.promotions()}
         mode = self.policy.mode_of(page.name, promotions.get(page.name))
-        return Opening(signal=clean, runbook=page.name, page=page.digest, mode=mode, critical=critical)
+        return Opening(signal=clean, runbook=page.name, page=page.digest, mode=mode)
 
 
 def _clean(signal: Signal) -> Signal:

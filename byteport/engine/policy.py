@@ -39,7 +39,6 @@ class Policy:
     pause_process: bool = False
     pause_file: Path = Path("/etc/byteport/pause")
     storm_threshold: int = 20
-    storm_window: timedelta = timedelta(minutes=5)
     max_concurrent: int = 5
     first_day_rate: int = 1
     self_targets: frozenset[str] = frozenset()

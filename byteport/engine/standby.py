@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from time import monotonic
 
@@ -49,6 +49,5 @@ class Standby:
 
     def _escalate(self) -> int:
         """One move of each escalation that is due. What is to be settled at a target waits for a worker."""
-        engine = replace(self.engine, stands_in=True, has_hands=False)
-        due = [found.incident for found in engine.wake_due() if found.phase is Phase.ESCALATE]
-        return sum(engine.move(incident) is not None for incident in due)
+        due = [found.incident for found in self.engine.wake_due() if found.phase is Phase.ESCALATE]
+        return sum(self.engine.stand_in(incident) is not None for incident in due)

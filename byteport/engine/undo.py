@@ -17,6 +17,7 @@ from byteport.records.outcome import Done, Failed, Held, Refused
 from byteport.redaction import redact
 
 LOOK_EVERY = seconds(30)
+ENOUGH = seconds(8)  # of a claim, beside what the undo itself may take: its looks before and after
 TELL_WITHIN = 30.0  # seconds that people may be kept waiting for an undo's look
 
 
@@ -31,28 +32,37 @@ def settle_next(work: Work) -> Change | None:
     if work.incident.attempt % 2 == 0 and (fields := _fields(work, owed)):
         within = math.inf if work.incident.escalated_at else TELL_WITHIN
         return work.look(fields, "may it be undone?", at_most=within, attempt=work.incident.attempt + 1)
-    events = _settle_all(work, owed)
+    events, stopped_at = _settle_all(work, owed)
     undone = work.incident.undone or any(event.data.get("undone") for event in events)
     lost = [f"undo of {event.text}" for event in events if event.data.get("state") == "escalated"]
     changes = {"reason": "; ".join([work.incident.reason, *lost]), "severity_told": ""} if lost else {}
     settled = tuple(_settlement(event) for event in events if event.kind == "undo")
-    change = work.wait(seconds(0), *events, attempt=0, undo_checked_at=work.now, undone=undone, **changes)
+    attempt = 1 if stopped_at else 0  # what was seen serves those that are left as well
+    change = work.wait(
+        seconds(0), *events, attempt=attempt, undo_after=stopped_at, undo_checked_at=work.now, undone=undone, **changes
+    )
     return change.with_(settled=settled)
 
 
-def _settle_all(work: Work, owed: list[Obligation]) -> tuple[Event, ...]:
-    """In reverse: while what was done last to a subject is still owed, nothing older is undone there."""
+def _settle_all(work: Work, owed: list[Obligation]) -> tuple[tuple[Event, ...], str]:
+    """In reverse: while what was done last to a subject is still owed, nothing older is undone there. Where they take
+    long the rest is for another move, which begins behind the one that is named: a claim does not last for all."""
     told: list[Event] = []
     waiting: set[str] = set()
-    for obligation in owed:
+    numbers = [obligation.id for obligation in owed]
+    first = numbers.index(work.incident.undo_after) + 1 if work.incident.undo_after in numbers else 0
+    waiting |= {obligation.undo.action.subject for obligation in owed[:first]}
+    for n, obligation in enumerate(owed[first:], start=first):
         subject = obligation.undo.action.subject
         if subject in waiting:
             continue
+        if n > first and not work.lease.lasts(ENOUGH + obligation.undo.action.timeout):
+            return tuple(told), numbers[n - 1]
         events = _settle_whatever(work, obligation)
         if not any(event.kind == "undo" for event in events):
             waiting.add(subject)
         told += events
-    return tuple(told)
+    return tuple(told), ""
 
 
 def _settle_whatever(work: Work, obligation: Obligation) -> list[Event]:
@@ -72,7 +82,8 @@ def _settle_whatever(work: Work, obligation: Obligation) -> list[Event]:
 
 def was_tried(work: Work) -> bool:
     """Once since the incident came to people; nothing is out for another try."""
-    return work.incident.undo_checked_at is not None and work.incident.attempt % 2 == 0
+    incident = work.incident
+    return incident.undo_checked_at is not None and (incident.attempt % 2 == 0 or bool(incident.undo_after))
 
 
 def is_owed(work: Work) -> bool:

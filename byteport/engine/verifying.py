@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 from byteport.engine.work import Work
 from byteport.grammar.runbook import Check
-from byteport.grammar.truth import truth_of
 from byteport.model.units import seconds
 from byteport.records.change import Change
 from byteport.records.event import Event
@@ -61,7 +60,7 @@ def _next_look(checks: tuple[Check, ...], began: datetime, now: datetime, attemp
 
 
 def _looked_at(work: Work, check: Check) -> CheckResult:
-    truth = truth_of(check.passes, work.evidence)
+    truth = work.truth_of(check.passes, check.needs)
     measured = not (truth.value is None and not truth.missing)  # None without a gap: its source is not configured
     because = truth.because if measured else "its source is not configured"
     before = next((r for r in work.incident.checks if r.name == check.name), None)

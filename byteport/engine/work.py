@@ -17,7 +17,7 @@ from byteport.grammar.evidence import Evidence, fields_of
 from byteport.grammar.plan import Do
 from byteport.grammar.runbook import Runbook
 from byteport.grammar.story import Performed, Story
-from byteport.grammar.truth import Truth, truth_of
+from byteport.grammar.truth import Condition, Truth, truth_of
 from byteport.model.units import seconds
 from byteport.records.change import Change, Lease
 from byteport.records.event import Event, StoredEvent
@@ -112,7 +112,15 @@ class Work:
 
     def check(self, name: str) -> Truth:
         """A check of the page by the name of its evidence method, on the newest evidence."""
-        return truth_of(getattr(self.page.evidence, name), self.evidence)
+        return self.truth_of(getattr(self.page.evidence, name), self.page.checks.get(name, ()))
+
+    def truth_of(self, condition: Condition, named: Iterable[str]) -> Truth:
+        """Unknown where it reads what it did not name and what nobody has looked at for too long: such a field is not
+        looked at again with the others."""
+        evidence = self.evidence.watched()
+        truth = truth_of(condition, evidence)
+        old = sorted(field for field in evidence.reads - set(named) if self.too_old((field,)))
+        return Truth(None, f"{', '.join(old)}: too old, and not named by the check", tuple(old)) if old else truth
 
     def too_old(self, names: Iterable[str]) -> bool:
         """Whether an answer to one of these was taken too long ago to decide on it now."""

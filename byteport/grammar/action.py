@@ -56,7 +56,8 @@ class Action(Value):
 
     @property
     def subject(self) -> str:
-        """What exactly is changed; locks and per-subject budgets are kept on it."""
+        """What exactly is changed, as kind:key; locks and per-subject budgets are kept on it. What is also a target
+        has that target's name."""
         raise BadRunbook(type(self).__name__, "an action names its subject")
 
     @property
@@ -66,7 +67,8 @@ class Action(Value):
 
     @property
     def within(self) -> tuple[str, ...]:
-        """What the subject is part of; shared locks are taken on it."""
+        """What the subject is part of, and what else would feel it (a drain: the workloads with pods on the node), as
+        kind:key; shared locks are taken on it."""
         return ()
 
     @property

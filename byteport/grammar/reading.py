@@ -7,11 +7,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from byteport.errors import BadRunbook
+from byteport.grammar.action import Action
 from byteport.grammar.diagnosis import Considered, Diagnosis
 from byteport.grammar.evidence import Evidence, fields_of
 from byteport.grammar.guards import Guard, Never
 from byteport.grammar.plan import Await, Do, EndIf, Look, Plan, Step
 from byteport.grammar.truth import Truth, truth_of
+from byteport.model.target import is_full_name
 
 if TYPE_CHECKING:
     from byteport.grammar.runbook import Otherwise, Rule, Runbook
@@ -161,17 +163,7 @@ def _allowed(page: Runbook, diagnosis: Diagnosis, n: int, step: Step) -> None:
     where = f"{page.name}.{diagnosis.name}.steps[{n}]"
     match step:
         case Do():
-            move = page.by_move.get(step.move)
-            if move is None or not isinstance(step.action, move.action):
-                raise BadRunbook(where, f"{step.move!r} with {type(step.action).__name__} is not a move of this page")
-            if diagnosis.disposition in ("escalate", "audit_only"):
-                raise BadRunbook(where, f"a class that may only {diagnosis.disposition} changes nothing")
-            if diagnosis.disposition == "propose_pr" and "propose" not in step.action.verbs:
-                raise BadRunbook(where, "a class with propose_pr only proposes")
-            if any(_forbids(guard, step, diagnosis.name) for guard in page.never):
-                raise BadRunbook(where, f"the move {step.move!r} is forbidden in {diagnosis.name}")
-            if step.undo is not None and step.undo.when is not None:
-                _known_check(page, where, step.undo.when)
+            _allowed_do(page, diagnosis, where, step)
         case Await() | EndIf():
             _known_check(page, where, step.check)
         case Look():
@@ -181,8 +173,29 @@ def _allowed(page: Runbook, diagnosis: Diagnosis, n: int, step: Step) -> None:
             return
 
 
+def _allowed_do(page: Runbook, diagnosis: Diagnosis, where: str, step: Do) -> None:
+    move = page.by_move.get(step.move)
+    if move is None or not isinstance(step.action, move.action):
+        raise BadRunbook(where, f"{step.move!r} with {type(step.action).__name__} is not a move of this page")
+    if diagnosis.disposition in ("escalate", "audit_only"):
+        raise BadRunbook(where, f"a class that may only {diagnosis.disposition} changes nothing")
+    if diagnosis.disposition == "propose_pr" and "propose" not in step.action.verbs:
+        raise BadRunbook(where, "a class with propose_pr only proposes")
+    for action in (step.action, *([step.undo.action] if step.undo else [])):
+        _named_in_full(where, action)
+    if any(_forbids(guard, step, diagnosis.name) for guard in page.never):
+        raise BadRunbook(where, f"the move {step.move!r} is forbidden in {diagnosis.name}")
+    if step.undo is not None and step.undo.when is not None:
+        _known_check(page, where, step.undo.when)
+
+
 def _forbids(guard: Guard, step: Do, name: str) -> bool:
     return isinstance(guard, Never) and guard.move == step.move and guard.in_class in ("", name)
+
+
+def _named_in_full(where: str, action: Action) -> None:
+    if bare := [name for name in (action.subject, *action.within) if not is_full_name(name)]:
+        raise BadRunbook(where, f"{type(action).__name__}: {bare[0]!r} is not kind:key (pod:NAME, server:HOST)")
 
 
 def _known_check(page: Runbook, where: str, check: str) -> None:

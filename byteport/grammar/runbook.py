@@ -22,7 +22,6 @@ from byteport.model.signal import Severity
 from byteport.model.target import TargetKind
 
 CONFIDENCE_FLOOR = 70
-CLASS_WITHOUT_CONSTANT = 75
 
 
 @dataclass(frozen=True)

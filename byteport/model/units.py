@@ -6,7 +6,6 @@ from datetime import timedelta
 
 KiB = 1024
 MiB = 1024 * KiB
-GiB = 1024 * MiB
 
 
 def seconds(n: float) -> timedelta:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import AwareDatetime
+from datetime import timedelta
+from time import monotonic
+
+from pydantic import AwareDatetime, Field
 
 from byteport.model.base import Value
 from byteport.model.signal import Mode, Signal
@@ -13,12 +16,20 @@ from byteport.records.incident import Incident
 
 
 class Lease(Value):
-    """A claim on an incident: until `until` only the holder of `token` may move it. `now` is the ledger's clock."""
+    """A claim on an incident: until `until` only the holder of `token` may move it. `now` is the ledger's clock.
+
+    `asked_at` is this process's monotonic clock just before it asked: what it has left it can tell by itself.
+    """
 
     incident: str
     token: str
     until: AwareDatetime
     now: AwareDatetime
+    asked_at: float = Field(default_factory=monotonic)
+
+    def lasts(self, length: timedelta) -> bool:
+        """Whether the claim is certain to hold for so long yet, also after this process has stood still."""
+        return (self.until - self.now).total_seconds() - (monotonic() - self.asked_at) >= length.total_seconds()
 
 
 class Settlement(Value):

@@ -90,6 +90,7 @@ class Incident(Value):
     blocked_by_guard: bool = False
     undone: bool = False
     undo_checked_at: AwareDatetime | None = None
+    undo_after: str = ""
     waiting_since: AwareDatetime | None = None
     steady_since: AwareDatetime | None = None
     acted_at: AwareDatetime | None = None

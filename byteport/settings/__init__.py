@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from byteport.errors import BadConfiguration
 from byteport.model.base import digest_of
 from byteport.model.signal import Mode
-from byteport.model.target import Key, Target
+from byteport.model.target import FullName, Target
 from byteport.settings import sources
 from byteport.settings.database import DatabaseSection, Name
 from byteport.settings.section import Section
@@ -99,8 +99,8 @@ class Settings(Section, BaseSettings):
     """Who is responsible for which service."""
     policy: PolicySection = Field(default_factory=PolicySection)
     """Limits that are policy."""
-    self_targets: tuple[Key, ...] = Field(default=(), max_length=1024)
-    """Target keys and servers that host BytePort, besides those it finds by itself: never acted on."""
+    self_targets: tuple[FullName, ...] = Field(default=(), max_length=1024)
+    """What hosts BytePort besides what it finds by itself, as kind:key (host:NAME, node:NAME): never acted on."""
 
     @classmethod
     def settings_customise_sources(

@@ -14,6 +14,7 @@ from byteport.settings.section import Section
 
 POSTGRES_PORT = 5432
 EXPECTED_URL = "postgresql://HOST[:PORT]/DBNAME with the login before the host"
+Workload = Annotated[str, Field(max_length=512, pattern=r"^[^/]+/[^/]+/[A-Za-z]+/[^/]+$")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
 
 
@@ -44,7 +45,7 @@ class DatabaseSection(Section):
     """Opt-in: the pgbouncer.ini in which BytePort may raise default_pool_size. Not given: it proposes only."""
     service: str = ""
     """The service that this database belongs to; decides who is told."""
-    workloads: tuple[Text, ...] = Field(default=(), max_length=64)
+    workloads: tuple[Workload, ...] = Field(default=(), max_length=64)
     """Workloads that use the database, as cluster/namespace/kind/name, for a deploy source to correlate with."""
     allowlist: tuple[Text, ...] = Field(default=(), max_length=256)
     """Users, client addresses or application names whose sessions are never touched, besides the built-in ones."""
@@ -84,7 +85,9 @@ class DatabaseSection(Section):
         """As a target; `name` is the key under `databases`."""
         parts = address(self.in_clear("url") or "")
         coordinates = {"database": name} | ({"service": self.service} if self.service else {})
-        return Target(kind=TargetKind.DATABASE, key=self.key, within=(server_of(parts),), coordinates=coordinates)
+        return Target(
+            kind=TargetKind.DATABASE, key=self.key, within=(f"server:{server_of(parts)}",), coordinates=coordinates
+        )
 
 
 def server_of(parts: SplitResult) -> str:

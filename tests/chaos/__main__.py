@@ -88,6 +88,7 @@ def report(tally: Tally, verdict: Verdict, *, as_json: bool) -> None:
         f"slowest recovery: {tally.slowest:.1f} s ({tally.slowest_of})",
         f"{verdict.effects} effects at the patient, {verdict.messages} messages in the channel",
     ]
+    told += [f"slow: {line}" for line in tally.slow[:SHOWN]]
     for name in ("lost", "doubled", "exceeded", "messages_lost", "messages_doubled"):
         told += [f"{name}: {line}" for line in getattr(verdict, name)[:SHOWN]]
     print("\n".join(told), file=sys.stderr, flush=True)

@@ -52,7 +52,8 @@ class Campaign:
                 self.say(self.line())
         self._drain()
         self.tally.seconds = monotonic() - began
-        self.tally.recovered(self.site.eyes.settling(self.hits), "the outcome of an intent that was hit")
+        for seconds, intent in self.site.eyes.settling(self.hits):
+            self.tally.recovered(seconds, intent)
         arrived = self.site.stores.channel.arrived()
         return judge(self.site.eyes, self.site.source.record, arrived, self.site.journal)
 

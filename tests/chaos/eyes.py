@@ -129,8 +129,23 @@ class Eyes:
         )
         return {name: int(count) for name, count in row.items() if count}
 
-    def settling(self, hits: dict[str, datetime]) -> float:
-        """The longest time from a kill to the outcome of the intent that it hit."""
-        rows = self.ledger("select key, settled_at from byteport.intents where key = any(%s)", list(hits))
-        took = [(row["settled_at"] - hits[row["key"]]).total_seconds() for row in rows if row["settled_at"]]
-        return max(took, default=0.0)
+    def settling(self, hits: dict[str, datetime]) -> list[tuple[float, str]]:
+        """The seconds from a kill to the outcome of the intent that it hit, each with the intent's own story."""
+        rows = self.ledger(
+            """
+            select key, incident, action ->> 'kind' as kind, direction, attempts, outcome ->> 'outcome' as outcome,
+                   extract(epoch from begun_at - opened_at) as begun, opened_at, settled_at
+            from byteport.intents where key = any(%s) and settled_at is not null
+            """,
+            list(hits),
+        )
+        return [((row["settled_at"] - hits[row["key"]]).total_seconds(), _story(row, hits[row["key"]])) for row in rows]
+
+
+def _story(row: dict[str, Any], hit: datetime) -> str:
+    after = {name: f"{(row[name] - hit).total_seconds():+.0f} s" for name in ("opened_at", "settled_at")}
+    begun = "never begun" if row["begun"] is None else f"begun {row['begun']:.0f} s after its opening"
+    return (
+        f"{row['incident']}: {row['direction']} {row['kind'].rpartition(':')[2]}, opened {after['opened_at']} of the kill, "
+        f"{begun}, {row['attempts']} attempts, {row['outcome']} {after['settled_at']}"
+    )

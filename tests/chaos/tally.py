@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+SLOW = 60.0
+
 
 @dataclass
 class Tally:
@@ -23,6 +25,7 @@ class Tally:
     seconds: float = 0.0
     slowest: float = 0.0
     slowest_of: str = ""
+    slow: list[str] = field(default_factory=list)
 
     @property
     def killed(self) -> int:
@@ -33,6 +36,9 @@ class Tally:
         return sum(self.hits.values())
 
     def recovered(self, seconds: float, what: str) -> None:
+        """What took more than a minute is listed: its own patience, or another fault that hit it meanwhile."""
+        if seconds > SLOW:
+            self.slow.append(f"{seconds:.0f} s: {what}")
         if seconds > self.slowest:
             self.slowest, self.slowest_of = seconds, what
 

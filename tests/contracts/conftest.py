@@ -38,7 +38,7 @@ class Kick(Action):
     """A mutation that only the ledger ever sees."""
 
     idempotent: ClassVar[bool] = True
-    what: str = "session 7"
+    what: str = "session:7"
 
     @property
     def subject(self) -> str:

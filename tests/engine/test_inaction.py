@@ -164,11 +164,11 @@ def test_a_persons_undo_is_a_veto_for_a_day(world: World, vetoed: bool) -> None:
     assert refused_by(world, incident.id) == (["human_veto"] if vetoed else [])
 
 
-@pytest.mark.parametrize("ours", ["service:v1", "valve:v1", "host-a", None])
+@pytest.mark.parametrize("ours", ["service:v1", "valve:v1", "host:a", None])
 def test_never_on_what_hosts_byteport(world: World, ours: str | None) -> None:
     if ours:
         world.ledger.register_self("p1", [ours], "")
-    incident = world.run(world.open("ward_one", within=("host-a",)))
+    incident = world.run(world.open("ward_one", within=("host:a",)))
     assert bool(world.ward.effects()) is (ours is None)
     assert refused_by(world, incident.id) == (["self_targets"] if ours else [])
 

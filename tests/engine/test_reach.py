@@ -54,9 +54,9 @@ def test_a_sender_cannot_move_a_target_that_is_known(world: World) -> None:
 
 def test_what_the_configuration_says_of_a_target_beats_the_inventory_and_the_sender(world: World) -> None:
     world.ledger.see_target(NODE)
-    with_policy(world, configured=lambda target: target.with_(within=("db1:5432",)))
-    incident = world.now(world.open("ward_one", within=("elsewhere",)))
-    assert incident.signal.target.within == ("db1:5432",)
+    with_policy(world, configured=lambda target: target.with_(within=("server:db1:5432",)))
+    incident = world.now(world.open("ward_one", within=("node:elsewhere",)))
+    assert incident.signal.target.within == ("server:db1:5432",)
 
 
 @pytest.mark.parametrize(

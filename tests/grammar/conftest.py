@@ -12,7 +12,7 @@ from tests.grammar.oom_facts import Deploy, Hpa, Node, Pod, Runtime, Series
 from tests.grammar.oom_page import OomEvidence
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
-POD = Target(kind=TargetKind.POD, key="shop/shop/web", within=("deployment/shop",))
+POD = Target(kind=TargetKind.POD, key="shop/shop/web", within=("deployment:shop/shop/web", "node:n1"))
 
 
 def evidence(

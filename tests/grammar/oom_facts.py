@@ -14,7 +14,7 @@ from byteport.ports import Readers
 class Pod(Value):
     """Restart count, limits, working set."""
 
-    workload: str = "deployment/shop"
+    workload: str = "deployment:shop/shop/web"
     namespace: str = "shop"
     container: str = "web"
     limit: int = 512
@@ -24,7 +24,7 @@ class Pod(Value):
 
 
 class Node(Value):
-    name: str = "node-1"
+    name: str = "n1"
     allocatable: int = 8192
     memory_pressure: bool = False
     ready_for: timedelta = minutes(5)

@@ -93,11 +93,12 @@ class Paper(Action):
     """An action on paper: a name and what it is about."""
 
     idempotent: ClassVar[bool] = True
+    noun: ClassVar[str] = "paper"
 
     @property
     def subject(self) -> str:
         fields = self.model_dump()
-        return "/".join(str(value) for value in fields.values())
+        return f"{self.noun}:{'/'.join(str(value) for value in fields.values())}"
 
     @property
     def write_scope(self) -> str:
@@ -121,14 +122,27 @@ class ProposeChange(Paper):
 
 
 class DrainNode(Paper):
+    """`workloads` have pods on the node: whoever holds one of them is not drained from under."""
+
     node: str
+    workloads: tuple[str, ...] = ()
+
+    @property
+    def subject(self) -> str:
+        return f"node:{self.node}"
+
+    @property
+    def within(self) -> tuple[str, ...]:
+        return self.workloads
 
 
 class Uncordon(Paper):
+    noun: ClassVar[str] = "node"
     node: str
 
 
 class RaiseHpaMinimum(Paper):
+    noun: ClassVar[str] = "hpa"
     namespace: str
     hpa: str
     to: int
@@ -142,11 +156,11 @@ class SetMemoryLimit(Paper):
 
     @property
     def subject(self) -> str:
-        return f"{self.workload}/{self.container}"
+        return self.workload
 
 
 def is_stateful(action: Any) -> bool:
-    return str(action.workload).startswith("statefulset/")
+    return str(action.workload).startswith("statefulset:")
 
 
 def cluster(_action: Action) -> str:
@@ -177,7 +191,7 @@ def propose_heap_fix(e: OomEvidence) -> Plan:
 
 def empty_the_node(e: OomEvidence) -> Plan:
     back = Undo(action=Uncordon(node=e.node.name), when="node_ready_for_60s", by=hours(4))
-    return Plan(steps=(DRAIN(node=e.node.name, undo=back),))
+    return Plan(steps=(DRAIN(node=e.node.name, workloads=(e.pod.workload,), undo=back),))
 
 
 def report_leak(e: OomEvidence) -> Plan:

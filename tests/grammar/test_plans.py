@@ -103,7 +103,7 @@ def test_a_step_that_may_not_be_is_bad_runbook(disposition: str, plan: Plan, exp
 
 
 def test_a_prohibition_binds_the_class_it_names() -> None:
-    bump = BUMP(workload="w", container="c", was=1, to=2)
+    bump = BUMP(workload="deployment:w", container="c", was=1, to=2)
     leak = Rule("genuine_memory_leak", 0.9, "act", when=lambda _e: True, then=lambda _e: Plan(steps=(bump,)))
     page = replace(PAGE, name="other", rules=(leak,))
     with pytest.raises(BadRunbook, match="forbidden in genuine_memory_leak"):

@@ -71,14 +71,14 @@ def test_db_connection_pool_exhaustion__pool_ceiling__allowed(clinic, queue, cro
 
 
 def test_db_connection_pool_exhaustion__pgbouncer_reload(clinic, queue):
-    clinic.spend(f"pgbouncer_reload:pooler of {KEY}", 1, hours(24), 1)
+    clinic.spend(f"pgbouncer_reload:pooler:{KEY}", 1, hours(24), 1)
     incident = clinic.treat()
     refused(clinic, incident, "pgbouncer_reload")
     assert size(clinic) == 4
 
 
 def test_db_connection_pool_exhaustion__pgbouncer_reload__allowed(clinic, queue):
-    clinic.spend("pgbouncer_reload:pooler of another/app", 1, hours(24), 1)
+    clinic.spend("pgbouncer_reload:pooler:another/app", 1, hours(24), 1)
     assert clinic.treat().ending == "resolved"
     assert size(clinic) == 5
 
@@ -139,7 +139,7 @@ def test_db_connection_pool_exhaustion__two_replicas__allowed(clinic, crowd):
 
 def test_db_connection_pool_exhaustion__service_restarts(clinic, crowd):
     leaking(clinic, crowd)
-    clinic.spend(f"service_restarts:{WORKLOAD}", 3, hours(1), 3)
+    clinic.spend("service_restarts:deployment:c1/shop/web", 3, hours(1), 3)
     incident = clinic.treat()
     refused(clinic, incident, "service_restarts")
     assert clinic.deploys.restarts == []
@@ -147,7 +147,7 @@ def test_db_connection_pool_exhaustion__service_restarts(clinic, crowd):
 
 def test_db_connection_pool_exhaustion__service_restarts__allowed(clinic, crowd):
     leaking(clinic, crowd)
-    clinic.spend(f"service_restarts:{WORKLOAD}", 3, hours(1), 2)
+    clinic.spend("service_restarts:deployment:c1/shop/web", 3, hours(1), 2)
     clinic.treat()
     assert clinic.deploys.restarts == [WORKLOAD]
 

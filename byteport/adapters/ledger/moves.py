@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from time import monotonic
 
 from byteport.adapters.ledger.base import Stored, append, lock_as_holder, lock_incident, now_of, renew_locks
 from byteport.adapters.ledger.connection import Cursor
@@ -53,7 +54,10 @@ with t as materialized (select byteport.clock() as now), renewed as (
 )
 update byteport.incidents set woken_at = t.now from found, t
 where incidents.id = found.id returning incidents.id, incidents.phase, incidents.due_at,
-    coalesce((incidents.state ->> 'wants_hands')::boolean, false) as wants_hands
+    coalesce((incidents.state ->> 'wants_hands')::boolean, false) as wants_hands,
+    (incidents.state ->> 'wants_hands' = 'true' or incidents.phase = 'act')
+        and greatest(incidents.due_at, incidents.claimed_at) <= t.now
+            - case incidents.phase when 'act' then interval '5 minutes' else interval '60 seconds' end as unattended
 """
 
 
@@ -71,9 +75,12 @@ class Moves(Stored):
                 renew_locks(cursor, incident_id)
             return row
 
+        asked_at = monotonic()
         if (row := self.run(take)) is None:
             return None
-        lease = Lease(incident=row["id"], token=row["lease_token"], until=row["lease_until"], now=row["now"])
+        lease = Lease(
+            incident=row["id"], token=row["lease_token"], until=row["lease_until"], now=row["now"], asked_at=asked_at
+        )
         return read_incident(row), lease
 
     def renew(self, lease: Lease) -> Lease:
@@ -86,15 +93,22 @@ class Moves(Stored):
                 [until, now + timedelta(seconds=60) if row["driver"] else row["driver_until"], row["id"]],
             )
             renew_locks(cursor, row["id"])
-            return lease.model_copy(update={"until": until, "now": now})
+            return lease.model_copy(update={"until": until, "now": now, "asked_at": asked_at})
 
+        asked_at = monotonic()
         return self.run(extend)
 
     def wake_due(self, limit: int = 500, again_after: timedelta = timedelta(seconds=10)) -> list[Due]:
         woken = self.rows(_WAKE, {"most": limit, "again": again_after})
         ordered = sorted(woken, key=lambda row: row["due_at"])
         return [
-            Due(incident=row["id"], phase=Phase(row["phase"]), wants_hands=bool(row["wants_hands"])) for row in ordered
+            Due(
+                incident=row["id"],
+                phase=Phase(row["phase"]),
+                wants_hands=bool(row["wants_hands"]),
+                unattended=bool(row["unattended"]),
+            )
+            for row in ordered
         ]
 
     def incident(self, incident_id: str) -> Incident | None:

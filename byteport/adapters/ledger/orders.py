@@ -172,16 +172,6 @@ class Orders(Stored):
         ago: timedelta | None = row["ago"] if row else None
         return ago
 
-    def opened_lately(self, runbook: str, window: timedelta) -> int:
-        (row,) = self.rows(
-            """
-            select count(*) as opened from byteport.incidents, (select byteport.clock() as now) t
-            where runbook = %s and opened_at > t.now - %s::interval
-            """,
-            [runbook, window],
-        )
-        return int(row["opened"])
-
     def end_storm(self, runbook: str, who: str) -> None:
         """A person's word that it is over; what was opened until now counts for no storm any more."""
 

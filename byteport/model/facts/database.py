@@ -13,7 +13,6 @@ from pydantic import AwareDatetime, Field
 
 from byteport.model.base import Value
 
-ACTIVE = "active"
 IDLE_IN_TRANSACTION = ("idle in transaction", "idle in transaction (aborted)")
 
 
@@ -59,10 +58,6 @@ class Session(Value):
     def query_ref(self) -> SessionRef:
         """The statement that it runs now, not what it may run next."""
         return SessionRef(pid=self.pid, backend_start=self.backend_start, query_start=self.query_start)
-
-    @property
-    def is_idle_in_transaction(self) -> bool:
-        return self.state in IDLE_IN_TRANSACTION
 
     def spared_by(self, words: Iterable[str]) -> str:
         """The first word that protects it, or nothing. A word is a user, an address or network, or how an

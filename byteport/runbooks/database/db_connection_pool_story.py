@@ -37,7 +37,6 @@ FIXES = {
     "undersized_pool": "Put a pooler in front in transaction mode, or raise max_connections together with the memory "
     "that each connection takes.",
 }
-NO_CAUSE = "No cause was proven: compare the fingerprints with what was deployed or scheduled at the time."
 
 
 def idle(e: PoolEvidence) -> str:

@@ -29,7 +29,7 @@ def spared_words(evidence: Evidence) -> tuple[str, ...]:
 def where(evidence: Evidence) -> dict[str, Any]:
     """The target database, and the server whose slots it shares."""
     target = evidence.target
-    return {"database": target.key, "server": target.within[0] if target.within else target.key}
+    return {"database": target.key, "server": target.part_of("server") or target.key}
 
 
 def place(evidence: Evidence) -> dict[str, Any]:
