@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
 
 from byteport.engine import acting, deciding, ending, verifying
 from byteport.engine.gate import Gate
@@ -29,6 +32,7 @@ from byteport.records.incident import Incident, Phase
 from byteport.redaction import redact
 from byteport.stores import Admission, Budgets, Due, Ledger, Wakeups
 
+log: Any = structlog.get_logger("byteport.engine")
 MOVES: Mapping[Phase, Callable[[Work], Change]] = {
     Phase.OPEN: deciding.open_incident,
     Phase.PROBE: deciding.probe,
@@ -126,7 +130,8 @@ class Engine:
             return _again(work, str(problem))
         except Permanent as problem:
             return _give_up(work, str(problem))
-        except Exception as bug:  # noqa: BLE001 - a bug in a page pages a person, not the queue
+        except Exception as bug:  # a bug in a page pages a person, not the queue
+            log.exception("bug", runbook=incident.runbook, incident=incident.id)
             return _give_up(work, f"bug in {incident.runbook}: {bug!r}")
 
     def _with_child(self, change: Change, incident: Incident, lease: Lease) -> Change:

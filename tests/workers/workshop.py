@@ -31,6 +31,16 @@ RUNBOOK = "db_connection_pool_exhaustion"
 ROOT = Path(__file__).parents[2]
 
 
+def off_by(clock: str) -> dict[str, str]:
+    """The environment of a process whose clocks are off by so much; lengths of time it measures rightly.
+
+    Its monotonic clock must be moved with the other: left alone, libfaketime turns the absolute dates of `sleep` into
+    ones that the kernel refuses. So nobody may be behind by more than the machine has been up.
+    """
+    (library,) = Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
+    return {"LD_PRELOAD": str(library), "FAKETIME": clock}
+
+
 @dataclass
 class Workshop:
     """Starts and kills workers; asks the ledger how it went. `world` is a process of its own: this test."""
@@ -40,12 +50,14 @@ class Workshop:
     world: wiring.Wired
     members: dict[str, Kept] = field(default_factory=dict)
 
-    def start(self, *roles: str) -> None:
-        """Start these (probe, act, decide, beat); returns when each says that it is ready."""
+    def start(self, *roles: str, clock: str = "") -> None:
+        """Start these (probe, act, decide, beat); returns when each says that it is ready. `clock`: so far is the clock
+        of their machine off (libfaketime's "+5m"), while time passes as it does."""
         for role in roles:
             log = self.folder / f"{role}.log"
             argv = (sys.executable, "-P", "-m", "workers", role)
-            self.members[role] = Kept(Member(role, argv, self.environment, log, self.folder))
+            environment = {**self.environment, **(off_by(clock) if clock else {})}
+            self.members[role] = Kept(Member(role, argv, environment, log, self.folder))
             log.write_text("")
             self.members[role].start()
         for role in roles:
@@ -112,6 +124,10 @@ class Workshop:
             return eventually(lambda: (i := self.incident(incident_id)).phase in phases and i, within=within)
         except AssertionError as late:
             raise AssertionError(f"{late}\n{self.story(incident_id)}") from None
+
+    def until_event(self, incident_id: str, kind: str, within: float = 20.0) -> None:
+        """Its journal has a line of that kind."""
+        eventually(lambda: kind in self.kinds(incident_id), within=within)
 
     def story(self, incident_id: str) -> str:
         return "\n".join(f"{e.seq:3} {e.kind:10} {e.text}" for e in self.world.ledger.events(incident_id))
