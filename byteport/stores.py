@@ -25,7 +25,7 @@ from byteport.records.incident import Incident, Phase
 from byteport.records.intent import Intent, NewIntent, Obligation
 from byteport.records.outcome import Done, Failed, Refused
 from byteport.records.standing import NewVeto, PauseRow, Promotion, Standing
-from byteport.stores_abandoned import Abandoned
+from byteport.stores_abandoned import Abandoned, Due
 from byteport.stores_audit import Audited
 
 
@@ -58,19 +58,6 @@ class Spend(Value):
     amount: int
     age_seconds: float
     window_seconds: float
-
-
-class Due(Value):
-    """An incident that the sweeper found due, with the phase that says which task to ring.
-
-    `wants_hands` (of the incident's state): something must be settled at the target, so an acting worker is rung.
-    `unattended`: it waits for an acting worker, and none has taken it for a minute (five where it is to act).
-    """
-
-    incident: str
-    phase: Phase
-    wants_hands: bool = False
-    unattended: bool = False
 
 
 class Listing(Value):

@@ -9,6 +9,20 @@ from typing import Protocol
 from byteport.model.base import Value
 from byteport.model.signal import Severity
 from byteport.records.delivery import Message
+from byteport.records.incident import Phase
+
+
+class Due(Value):
+    """An incident that the sweeper found due, with the phase that says which task to ring.
+
+    `wants_hands` (of the incident's state): something must be settled at the target, so an acting worker is rung.
+    `unattended`: it waits for an acting worker, and none has taken it for a minute (five where it is to act).
+    """
+
+    incident: str
+    phase: Phase
+    wants_hands: bool = False
+    unattended: bool = False
 
 
 class Orphan(Value):
@@ -32,6 +46,11 @@ class Stranded(Value):
 
 class Abandoned(Protocol):
     """Raises Unavailable when the ledger cannot be reached."""
+
+    def end_claims_of_the_dead(self) -> list[Due]:
+        """End the claims of processes of this machine that are dead, at once or as soon as what they had begun at a
+        target must be over; those that are free now, to ring for."""
+        ...
 
     def orphans(self, pages: Mapping[str, str], after: timedelta = timedelta(seconds=60)) -> list[Orphan]:
         """Due incidents that nobody with their page has claimed for `after`, of the runbooks in `pages`, whose digest

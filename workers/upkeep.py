@@ -1,4 +1,5 @@
-"""What a worker process owes while it lives: its kept connections open, and a word to the ledger where it runs."""
+"""What a worker process owes while it lives: kept connections, a word to the ledger where it runs, and an eye on the
+processes beside it that died with something in their hands."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ import structlog
 
 from byteport.errors import BytePortError
 from byteport.wiring import Wired
+from workers.wakeups import wakeups
 
 log: Any = structlog.get_logger("byteport.worker")
 
@@ -29,6 +31,7 @@ class Upkeep:
     def once(self) -> None:
         """Do what is due; never raises for a store or a database that is out of reach."""
         self._open()
+        self._end_claims_of_the_dead()
         if monotonic() - self.registered_at >= REGISTER_EVERY:
             self._register()
 
@@ -40,6 +43,15 @@ class Upkeep:
             if not problems:
                 log.info("connections_kept", databases=len(self.wired.settings.databases))
         self.missing = frozenset(problems)
+
+    def _end_claims_of_the_dead(self) -> None:
+        """Of processes of this machine, a killed child of this worker first of all: else it would have to lapse."""
+        try:
+            for due in self.wired.ledger.end_claims_of_the_dead():
+                log.info("claim_of_a_dead_process_ended", incident=due.incident)
+                wakeups().ring(due.incident, due.phase, wants_hands=due.wants_hands)
+        except BytePortError as problem:
+            log.warning("claims_not_looked_at", error=str(problem))
 
     def _register(self) -> None:
         try:

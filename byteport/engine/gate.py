@@ -238,14 +238,21 @@ class Gate:
         self._settle(intent, refused, refund=True)
         return refused
 
+    def is_seen(self, intent: Intent) -> bool:
+        """Settle an attempt whose effect shows; False: it does not, and nothing was settled."""
+        seen = self._holds(intent)
+        if seen:
+            self._settle(intent, Done(note="seen to have happened", effect=intent.effect))
+        return seen
+
     def close_out(self, intent: Intent, lease: Lease) -> bool:
         """Settle an intent nobody will carry on: done, never begun, or unknown after its patience; False: not yet."""
         if intent.outcome is not None:
             return True
         if not intent.attempts:
             self._settle(intent, Failed(reason="never begun"), refund=True)
-        elif self._holds(intent):
-            self._settle(intent, Done(note="seen to have happened", effect=intent.effect))
+        elif self.is_seen(intent):
+            return True
         elif lease.now - (intent.begun_at or intent.opened_at) > intent.action.patience:
             self._settle(intent, Failed(reason="begun, effect never seen", unknown=True))
         else:

@@ -29,6 +29,9 @@ def settle_next(work: Work) -> Change | None:
     owed = work.owed
     if not owed or not _is_time(work, owed):
         return None
+    if seen := [event for obligation in owed for event in _seen_done(work, obligation)]:
+        settled = tuple(map(_settlement, seen))
+        return work.wait(seconds(0), *seen, attempt=0, undone=True).with_(settled=settled)
     if work.incident.attempt % 2 == 0 and (fields := _fields(work, owed)):
         within = math.inf if work.incident.escalated_at else TELL_WITHIN
         return work.look(fields, "may it be undone?", at_most=within, attempt=work.incident.attempt + 1)
@@ -99,6 +102,16 @@ def _is_time(work: Work, owed: list[Obligation]) -> bool:
     checked = work.incident.undo_checked_at
     due = checked is None or work.now - checked >= LOOK_EVERY
     return due or work.incident.attempt % 2 == 1 or any(o.by <= work.now for o in owed if checked and o.by > checked)
+
+
+def _seen_done(work: Work, obligation: Obligation) -> list[Event]:
+    """An undo that had begun when its worker died, and shows: its condition is not asked a second time."""
+    intent = next((i for i in work.intents if i.direction == "undo" and i.step == obligation.step), None)
+    if intent is None or intent.outcome is not None or not intent.attempts or not work.has_hands:
+        return []
+    if not work.gate.is_seen(intent):
+        return []
+    return [_closed(obligation, "done", "seen to have happened", ours=True)]
 
 
 def _fields(work: Work, owed: list[Obligation]) -> tuple[str, ...]:

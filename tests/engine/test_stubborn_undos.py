@@ -154,3 +154,26 @@ def test_obligations_on_one_subject_are_undone_in_reverse(world: World) -> None:
     world.ward.set("v1", "leaking", True)
     pass_time(world, incident, 6, 31)
     assert world.ward.valve("v1").value == 0
+
+
+def test_an_undo_that_was_done_when_its_worker_died_is_not_asked_for_its_condition_again(world: World) -> None:
+    incident = world.run(world.open("ward_owing_long")).id
+    assert world.now(incident).phase is Phase.WRITE_UP or world.now(incident).phase is Phase.ESCALATE
+    world.ward.set("v1", "leaking", True)
+    ledger, was_cut = world.ledger, False
+    for _ in range(8):
+        world.ledger = Between(ledger, "mark_answered", cut)
+        try:
+            pass_time(world, incident, 1, 31)
+        except PowerCut:
+            was_cut = True
+            break
+    world.ledger = ledger
+    assert was_cut, world.texts(incident, "phase")
+    world.ward.set("v1", "leaking", False)  # its condition does not hold any more
+    pass_time(world, incident, 1, 41)
+    assert ledger.owed(incident) == []
+    (undo,) = (one for one in ledger.intents_of(incident) if one.direction == "undo")
+    assert undo.attempts == 1
+    assert [row["kind"] for row in world.ward.effects("v1")] == ["set", "set"]
+    assert any("seen to have happened" in text for text in world.texts(incident, "undo"))

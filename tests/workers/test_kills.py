@@ -51,7 +51,7 @@ def test_an_acting_child_killed_while_its_statement_is_out(
     eventually(lambda: shop.world.ledger.intents_of(incident_id), within=20, every=0.005)
     for pid in children:
         os.kill(pid, signal.SIGKILL)
-    incident = shop.until(incident_id, Phase.VERIFY, Phase.ESCALATE, Phase.CLOSED, within=120)
+    incident = shop.until(incident_id, Phase.VERIFY, Phase.ESCALATE, Phase.CLOSED, within=60)
     assert incident.phase is Phase.VERIFY, shop.story(incident_id)
     (intent,) = shop.world.ledger.intents_of(incident_id)
     assert intent.outcome is not None

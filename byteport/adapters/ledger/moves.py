@@ -9,18 +9,18 @@ from time import monotonic
 from byteport.adapters.ledger.base import Stored, append, lock_as_holder, lock_incident, now_of, renew_locks
 from byteport.adapters.ledger.connection import Cursor
 from byteport.adapters.ledger.rows import Row, clean, read_incident
+from byteport.adapters.processes import is_dead, this_machine, this_process
 from byteport.records.change import Lease
 from byteport.records.event import Event
 from byteport.records.incident import Incident, Phase
-from byteport.stores import Due
-from byteport.stores_abandoned import Orphan
+from byteport.stores_abandoned import Due, Orphan
 
 # A waiter finds its conditions asked again on the row as it then stands, and `clock()` read again.
 _CLAIM = """
 update byteport.incidents set
     lease_token = nextval('byteport.fencing') || '.' || replace(gen_random_uuid()::text, '-', ''),
     (claimed_at, lease_until) = (select t.now, t.now + interval '40 seconds' from (select byteport.clock() as now) t),
-    claims_in_vain = claims_in_vain + 1,
+    claims_in_vain = claims_in_vain + 1, claimed_by = %(holder)s,
     nudges_read = nudges, signals_read = signals_seen, commands_read = commands,
     driver = %(driver)s,
     driver_until = case when %(driver)s <> '' then byteport.clock() + interval '60 seconds' end
@@ -60,6 +60,22 @@ where incidents.id = found.id returning incidents.id, incidents.phase, incidents
             - case incidents.phase when 'act' then interval '5 minutes' else interval '60 seconds' end as unattended
 """
 
+_HELD_HERE = """
+select lease_token, claimed_by from byteport.incidents
+where phase <> 'closed' and claimed_by <> '' and starts_with(claimed_by, %(machine)s) and lease_until > byteport.clock()
+"""
+
+# Not before what its holder had begun at the target must be over: whoever comes next would not see it yet.
+_LET_GO = """
+with t as materialized (select byteport.clock() as now)
+update byteport.incidents i set woken_at = null, lease_until = least(i.lease_until, greatest(t.now, (
+    select max(attempt_until) from byteport.intents n
+    where n.incident = i.id and n.outcome is null and n.answered_at is null)))
+from t where lease_token = any(%(tokens)s) and lease_until > t.now
+returning i.id, i.phase, coalesce((i.state ->> 'wants_hands')::boolean, false) as wants_hands,
+    i.lease_until <= t.now as is_free
+"""
+
 
 class Moves(Stored):
     """Claims, and what calls for one."""
@@ -69,7 +85,9 @@ class Moves(Stored):
         incident whose plan cannot be read here comes without it and counts as claimed in vain."""
 
         def take(cursor: Cursor) -> Row | None:
-            cursor.execute(_CLAIM, {"id": incident_id, "pages": list(pages), "driver": driver})
+            cursor.execute(
+                _CLAIM, {"id": incident_id, "pages": list(pages), "driver": driver, "holder": this_process()}
+            )
             row = cursor.fetchone()
             if row is not None:
                 renew_locks(cursor, incident_id)
@@ -115,6 +133,14 @@ class Moves(Stored):
         """Without its plan and diagnosis where its plan has actions of a page that this process has not loaded."""
         row = self.row("select * from byteport.incidents where id = %s", [incident_id])
         return None if row is None else read_incident(row)
+
+    def end_claims_of_the_dead(self) -> list[Due]:
+        if not (machine := this_machine()):
+            return []
+        held = self.rows(_HELD_HERE, {"machine": machine})
+        dead = [row["lease_token"] for row in held if is_dead(row["claimed_by"])]
+        freed = [row for row in self.rows(_LET_GO, {"tokens": dead}) if row["is_free"]] if dead else []
+        return [Due(incident=row["id"], phase=Phase(row["phase"]), wants_hands=row["wants_hands"]) for row in freed]
 
     def orphans(self, pages: Mapping[str, str], after: timedelta = timedelta(seconds=60)) -> list[Orphan]:
         found = self.rows(
