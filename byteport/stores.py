@@ -229,6 +229,10 @@ class Ledger(Abandoned, Audited, Protocol):
         """A process's own addresses, and its configuration's digest; renewed by its heartbeats, gone after 10 min."""
         ...
 
+    def living_roles(self, configuration: str) -> frozenset[str]:
+        """The roles of processes with this configuration that have been heard of since their last heartbeat was due."""
+        ...
+
     def last_acted(self, runbook: str, target_key: str, incident_id: str) -> timedelta | None:
         """How long ago another incident of this page and target acted last, or closed after it had acted, on the
         ledger's clock."""

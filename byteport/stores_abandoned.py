@@ -52,6 +52,10 @@ class Abandoned(Protocol):
         target must be over; those that are free now, to ring for."""
         ...
 
+    def leave_to_fleet(self, driver: str) -> None:
+        """What this driver has not brought to its end is the fleet's from now on."""
+        ...
+
     def orphans(self, pages: Mapping[str, str], after: timedelta = timedelta(seconds=60)) -> list[Orphan]:
         """Due incidents that nobody with their page has claimed for `after`, of the runbooks in `pages`, whose digest
         there is another."""

@@ -46,6 +46,10 @@ class View:
         absorbed = ", which was open already and keeps its mode" if admission.absorbed else ""
         self._say(f"incident {admission.incident}{absorbed}")
 
+    def note(self, line: str) -> None:
+        """Something about the run itself."""
+        self._say(line)
+
     def event(self, event: StoredEvent) -> None:
         """One line of the journal, with the seconds since the first."""
         self.began = self.began or [event]

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import socket
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from byteport.cli.output import print_json, with_json
-from byteport.cli.scene import Scene, person
+from byteport.cli.scene import Scene
 
 if TYPE_CHECKING:
-    from byteport.grammar.runbook import Runbook
-    from byteport.model.signal import Signal
     from byteport.settings import Settings
     from byteport.wiring import Wired
 
@@ -38,33 +34,22 @@ def run(scene: Scene, runbook: str, db: str, dry_run: bool, timeout: int, as_jso
     partially resolved; 4 a guard refused; 5 verification failed and undone; 6 waits for approval; 7 handed over.
     """
     from byteport.cli.live import view
-    from byteport.engine.drive import drive, exit_code
-    from byteport.engine.intake import ByHand
-    from byteport.model.signal import Mode
+    from byteport.cli.treating import Asked, by_ourselves, by_the_fleet, fleet_lives
+    from byteport.engine.drive import exit_code
     from byteport.shown.record import fetch
 
     settings, name = _with_target(scene.settings(), db)
-    driver = f"run-{socket.gethostname()}-{os.getpid()}"
     refuse_early(settings, runbook, dry_run)
-    with scene.built("drive", settings=settings, starts=True, driver=driver) as world:
-        page = world.pages[runbook]
-        refuse_paused(world, page.name, dry_run)
-        by_hand = ByHand(person(), Mode.DRY_RUN if dry_run else Mode.LIVE, page.name, driver)
-        admission = world.engine.take(_signal(world.settings, page, name), by_hand)
-        if admission is None:
-            return 0
-        with view(as_json) as show, stopping() as stop:
-            show.opened(admission, page, world.settings.databases[name].key, dry_run)
-            world.open()
-            incident = drive(
-                world.engine, admission.incident, longest=timedelta(seconds=timeout), on_event=show.event, stop=stop
-            )
-            code = 130 if stop.is_set() else exit_code(incident)
-            found = fetch(world.ledger, incident.id)
-            if found is not None:
-                show.ended(found, code)
-                if as_json:
-                    print_json(summary(found, code, absorbed=admission.absorbed))
+    asked = Asked(runbook, name, dry_run, timedelta(seconds=timeout))
+    with scene.built("cli", settings=settings, starts=True) as world, view(as_json) as show, stopping() as stop:
+        refuse_paused(world, world.pages[runbook].name, dry_run)
+        treat = by_the_fleet if name != GIVEN and fleet_lives(world) else by_ourselves
+        treated = treat(world, asked, show, stop)
+        code = 130 if stop.is_set() else exit_code(treated.incident)
+        if (found := fetch(world.ledger, treated.incident.id)) is not None:
+            show.ended(found, code)
+            if as_json:
+                print_json(summary(found, code, absorbed=treated.admission.absorbed))
     return code
 
 
@@ -109,20 +94,6 @@ def _with_target(settings: Settings, db: str) -> tuple[Settings, str]:
         if known.key == given.key:
             return settings, name
     return settings.model_copy(update={"databases": {**settings.databases, GIVEN: given}}), GIVEN
-
-
-def _signal(settings: Settings, page: Runbook, name: str) -> Signal:
-    from byteport.model.signal import Severity, Signal
-
-    claimed = page.signals[0]
-    return Signal(
-        name=claimed.name,
-        source="cli",
-        target=settings.target_of(name),
-        fired_at=datetime.now(UTC),
-        severity=Severity(claimed.severity),
-        summary=f"started by {person()}",
-    )
 
 
 class stopping:  # noqa: N801 - used as a word: `with stopping() as stop`

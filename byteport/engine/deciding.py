@@ -8,6 +8,7 @@ from byteport.engine import approving
 from byteport.engine.rehearsal import rehearse
 from byteport.engine.standing import NotSilenced
 from byteport.engine.work import Work
+from byteport.grammar.diagnosis import Diagnosis
 from byteport.grammar.plan import HandOver, Plan
 from byteport.grammar.truth import truth_of
 from byteport.grammar.verdict import Verdict
@@ -38,6 +39,9 @@ def classify(work: Work) -> Change:
         text=f"{diagnosis.name}: {diagnosis.because}",
         data={**diagnosis.model_dump(mode="json"), "looked_at": work.now.isoformat(), "floor": floor},
     )
+    if _is_well(work, diagnosis):
+        why = "nothing to do: every rule is known not to hold"
+        return work.go(Phase.WRITE_UP, told, text=why, diagnosis=diagnosis, ending="recovered", reason=why)
     if not diagnosis.conclusive:
         return work.escalate(f"{diagnosis.name}: {diagnosis.because}", told, diagnosis=diagnosis)
     if diagnosis.confidence < floor:
@@ -46,6 +50,13 @@ def classify(work: Work) -> Change:
         refused = Event(kind="verdict", text=f"{verdict.guard}: {verdict.reason}", data=data)
         return work.escalate(verdict.reason, told, refused, diagnosis=diagnosis)
     return work.go(Phase.PLAN, told, text=diagnosis.name, diagnosis=diagnosis)
+
+
+def _is_well(work: Work, diagnosis: Diagnosis) -> bool:
+    """A person had it looked at, no source says that anything is wrong, and nothing is."""
+    only_asked = bool(work.incident.person) and work.incident.signals_seen == 1
+    rules = {rule.name for rule in work.page.rules}
+    return only_asked and all(line.held is False for line in diagnosis.considered if line.name in rules)
 
 
 def _below_the_floor(confidence: int, floor: int) -> Verdict:

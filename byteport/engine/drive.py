@@ -16,6 +16,7 @@ from byteport.records.evidence import Looked
 from byteport.records.incident import Incident, Phase
 
 BEAT = 0.1
+UNTAKEN = 15.0  # seconds; a living fleet takes an incident up within one, its sweeper within eleven
 
 
 def rests(incident: Incident) -> bool:
@@ -31,14 +32,14 @@ def drive(
     longest: timedelta = minutes(30),
     on_event: Callable[[StoredEvent], None] = lambda _event: None,
     stop: threading.Event | None = None,
+    seen: int = 0,
 ) -> Incident:
-    """Look, move and deliver until the incident rests; every journal line is passed to `on_event` once, in order.
+    """Look, move and deliver until the incident rests; every journal line after `seen` is passed on once, in order.
 
     Raises Unavailable when the ledger is gone, or at `longest`.
     """
     deadline = time.monotonic() + longest.total_seconds()
     halt = stop or threading.Event()
-    seen = 0
     with ThreadPoolExecutor(max_workers=8, thread_name_prefix="drive") as pool:
         looking: list[Future[Looked]] = []
         while True:
@@ -58,6 +59,35 @@ def drive(
                 return incident
             if (moved is None or not moved.is_due_now) and halt.wait(BEAT):
                 return incident
+
+
+def follow(
+    engine: Engine,
+    incident_id: str,
+    *,
+    longest: timedelta = minutes(30),
+    on_event: Callable[[StoredEvent], None] = lambda _event: None,
+    stop: threading.Event | None = None,
+    seen: int = 0,
+) -> Incident | None:
+    """Watch the fleet treat it until it rests; every journal line after `seen` is passed on once, in order. None where
+    nothing has happened to it for `UNTAKEN` from the start: no worker has taken it up.
+
+    Raises Unavailable when the ledger is gone, or at `longest`.
+    """
+    began, halt, first = time.monotonic(), stop or threading.Event(), seen
+    while True:
+        for event in engine.ledger.events(incident_id, seen):
+            on_event(event)
+            seen = event.seq
+        incident = engine.ledger.incident(incident_id)
+        waited = time.monotonic() - began
+        if incident is None or waited > longest.total_seconds():
+            raise Unavailable(f"incident {incident_id} did not come to rest within {longest}")
+        if rests(incident) or halt.wait(BEAT):
+            return incident
+        if waited > UNTAKEN and incident.phase is Phase.OPEN and seen <= first + 1:
+            return None
 
 
 def exit_code(incident: Incident) -> int:

@@ -142,6 +142,15 @@ class Moves(Stored):
         freed = [row for row in self.rows(_LET_GO, {"tokens": dead}) if row["is_free"]] if dead else []
         return [Due(incident=row["id"], phase=Phase(row["phase"]), wants_hands=row["wants_hands"]) for row in freed]
 
+    def leave_to_fleet(self, driver: str) -> None:
+        self.rows(
+            """
+            update byteport.incidents set driver = '', driver_until = null, woken_at = null
+            where driver = %s and phase <> 'closed' returning id
+            """,
+            [driver],
+        )
+
     def orphans(self, pages: Mapping[str, str], after: timedelta = timedelta(seconds=60)) -> list[Orphan]:
         found = self.rows(
             """

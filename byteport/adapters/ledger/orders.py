@@ -161,6 +161,16 @@ class Orders(Stored):
             [clean(process), [clean(key) for key in keys], clean(configuration)],
         )
 
+    def living_roles(self, configuration: str) -> frozenset[str]:
+        found = self.rows(
+            """
+            select distinct substring(process from '[^:]+$') as role from byteport.processes
+            where configuration = %s and seen_at > byteport.clock() - interval '150 seconds'
+            """,
+            [clean(configuration)],
+        )
+        return frozenset(row["role"] for row in found)
+
     def last_acted(self, runbook: str, target_key: str, incident_id: str) -> timedelta | None:
         row = self.row(
             """
