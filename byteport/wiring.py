@@ -274,7 +274,6 @@ def _patients(settings: Settings, role: Role) -> tuple[Patient, ...]:
             dbname=unquote(address(section.in_clear("url") or "").path[1:]),
             url=(section.acting_url if acting else section.in_clear("url")) or "",
             pooler_url=section.pooler_acting_url if acting else section.in_clear("pooler_url"),
-            pooler_dbname=section.pooler_name,
             pooler_ini=section.pooler_ini,  # whoever looks must know of the opt-in; only the acting role writes
         )
         for section in settings.databases.values()

@@ -150,7 +150,7 @@ def test_a_rotated_secret_counts_without_a_restart(configured, tmp_path: Path) -
 
 
 def test_a_database_is_known_by_host_and_name_and_never_by_its_url(configured) -> None:
-    settings = configured(f"databases: {{shop: {{url: '{SHOP}', service: checkout}}}}")
+    settings = configured(f"databases: {{shop: {{url: '{SHOP}'}}}}")
     target = settings.target_of("shop")
     assert target == settings.target_of("db1.example.net/shop")
     assert (target.kind, target.key, target.within) == (
@@ -158,7 +158,7 @@ def test_a_database_is_known_by_host_and_name_and_never_by_its_url(configured) -
         "db1.example.net/shop",
         ("server:db1.example.net",),
     )
-    assert target.coordinates == {"database": "shop", "service": "checkout"}
+    assert target.coordinates == {"database": "shop"}
     assert SECRET not in target.model_dump_json()
     with pytest.raises(KeyError):
         settings.target_of("cart")

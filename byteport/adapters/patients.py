@@ -23,7 +23,6 @@ class Patient:
     dbname: str
     url: str = field(repr=False)
     pooler_url: str | None = field(default=None, repr=False)
-    pooler_dbname: str = ""
     pooler_ini: Path | None = None
 
 

@@ -28,8 +28,10 @@ def _installed(scene: Scene) -> tuple[Any, Any, Any, dict[str, Any]]:
     try:
         with stores_found(settings) as reachable, wiring.build(reachable, role="cli") as world:
             promotions = {row.runbook: row for row in world.ledger.promotions()}
-    except BadConfiguration:
-        pass  # no ledger is configured: nobody can have promoted anything
+    except BadConfiguration as wrong:
+        if {key for key, _ in wrong.problems} - {"database_url", "broker_url"}:
+            raise
+        # no stores are configured: nobody can have promoted anything
     return Pages(loaded.pages), loaded.broken, wiring.policy_of(settings), promotions
 
 
@@ -89,11 +91,15 @@ def show(scene: Scene, slug: str, as_json: bool) -> None:
 @click.pass_obj
 def check(scene: Scene, as_json: bool) -> int:
     """Load every page and the configuration's words about them; exit 2 where one is wrong."""
+    from byteport import plugins
+    from byteport.engine.pages import Pages
     from byteport.settings.pages import problems_with
 
-    pages, broken, _, _ = _installed(scene)
+    settings = scene.settings()
+    loaded = plugins.find(settings.pages_folder)
+    pages, broken = Pages(loaded.pages), loaded.broken
     problems = [(lost.name, f"a page that loads: {lost.why}") for lost in broken]
-    problems += problems_with(scene.settings(), pages.all)
+    problems += problems_with(settings, pages.all)
     if as_json:
         print_json({"ok": not problems, "problems": [{"key": key, "expected": told} for key, told in problems]})
     for key, expected in problems:

@@ -14,6 +14,8 @@ from byteport.records.delivery import Postmortem
 from byteport.records.incident import Incident
 from byteport.redaction import redact
 
+LONGEST_FACT = 4000  # characters
+
 
 def write(work: Work, closed: Incident) -> Postmortem:
     """Both forms, redacted; of an incident that has not ended what is known so far."""
@@ -121,5 +123,24 @@ def _passed(check: Json) -> str:
 
 
 def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 300 else text[:299] + "…"
+    text = _in_words(value)
+    return text if len(text) <= LONGEST_FACT else f"{text[: LONGEST_FACT - 1]}… (whole in the record)"
+
+
+def _in_words(value: Any) -> str:
+    """A fact as people read it; what is within another is in brackets."""
+    match value:
+        case None:
+            return "not known"
+        case bool():
+            return "yes" if value else "no"
+        case dict():
+            return "; ".join(f"{name}: {_nested(part)}" for name, part in value.items()) or "none"
+        case list() | tuple():
+            return "; ".join(_nested(part) for part in value) or "none"
+        case _:
+            return str(value)
+
+
+def _nested(value: Any) -> str:
+    return f"({_in_words(value)})" if isinstance(value, dict | list | tuple) and value else _in_words(value)

@@ -26,7 +26,6 @@ from byteport.settings.sections import (
     PolicySection,
     PollersSection,
     RunbookSection,
-    ServiceSection,
     WebhooksSection,
     WebSection,
 )
@@ -95,8 +94,6 @@ class Settings(Section, BaseSettings):
     """The HTTP service and the console."""
     channels: ChannelsSection = Field(default_factory=ChannelsSection)
     """Where people are told."""
-    services: dict[Name, ServiceSection] = Field(default_factory=dict)
-    """Who is responsible for which service."""
     policy: PolicySection = Field(default_factory=PolicySection)
     """Limits that are policy."""
     self_targets: tuple[FullName, ...] = Field(default=(), max_length=1024)
@@ -186,7 +183,7 @@ class Settings(Section, BaseSettings):
         """What all workers must agree on, hashed; no secret and nothing of one machine or process goes in."""
         shared = self.model_dump(
             mode="json",
-            include={"mode", "runbook_dry_run", "runbooks", "pollers", "policy", "services", "self_targets"},
+            include={"mode", "runbook_dry_run", "runbooks", "pollers", "policy", "self_targets"},
         )
         hidden = {name for secret in DatabaseSection.SECRETS for name in (secret, f"{secret}_file")}
         shared["databases"] = {

@@ -39,12 +39,8 @@ class DatabaseSection(Section):
     """The same console as one of its admin_users, for RELOAD; `pooler_url` where it is not given."""
     pooler_act_url_file: Path | None = None
     """File that holds `pooler_act_url`."""
-    pooler_name: str = ""
-    """The database's name in the pooler; its own name where it is not given."""
     pooler_ini: Path | None = None
     """Opt-in: the pgbouncer.ini in which BytePort may raise default_pool_size. Not given: it proposes only."""
-    service: str = ""
-    """The service that this database belongs to; decides who is told."""
     workloads: tuple[Workload, ...] = Field(default=(), max_length=64)
     """Workloads that use the database, as cluster/namespace/kind/name, for a deploy source to correlate with."""
     allowlist: tuple[Text, ...] = Field(default=(), max_length=256)
@@ -84,7 +80,7 @@ class DatabaseSection(Section):
     def target(self, name: str) -> Target:
         """As a target; `name` is the key under `databases`."""
         parts = address(self.in_clear("url") or "")
-        coordinates = {"database": name} | ({"service": self.service} if self.service else {})
+        coordinates = {"database": name}
         return Target(
             kind=TargetKind.DATABASE, key=self.key, within=(f"server:{server_of(parts)}",), coordinates=coordinates
         )

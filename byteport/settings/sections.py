@@ -141,14 +141,3 @@ class PolicySection(Section):
     """Percent below which nothing is changed, for every runbook."""
     retention_days: int = Field(default=90, ge=1, le=3650)
     """Days after which a closed incident is forgotten."""
-
-
-class ServiceSection(Section):
-    """Who is responsible for a service."""
-
-    team: str = ""
-    """The team's name, as people know it."""
-    channels: tuple[Literal["slack", "journal"], ...] = ()
-    """Where that team is told; none: where the runbook says."""
-    slack_channel: str = Field(default="", pattern=r"^(#?[A-Za-z0-9_.-]{1,80})?$")
-    """The team's own Slack channel."""

@@ -263,3 +263,10 @@ def test_the_doctor_names_what_is_wrong(home: Home, calm) -> None:
     assert "runbooks.nope" in home.run("doctor").out
     misspelt = home.run("doctor", BYTEPORT_DATABSE_URL="x")
     assert (misspelt.code, "did you mean 'BYTEPORT_DATABASE_URL'?" in misspelt.err) == (2, True)
+
+
+def test_what_the_configuration_says_wrongly_of_a_runbook_is_told_by_its_list_too(home: Home) -> None:
+    home.configure(runbooks={SLUG: {"options": {"kills_per_minute_cap": 500}}})
+    listed = home.run("runbooks", "list")
+    assert listed.code == 2
+    assert f"runbooks.{SLUG}.options.kills_per_minute_cap" in listed.err
