@@ -242,8 +242,9 @@ class Ledger(Abandoned, Audited, Protocol):
         """Journal lines outside a move (a person's command)."""
         ...
 
-    def command(self, incident_id: str, word: str, who: str, why: str) -> Incident:
-        """A person's `cancel`, `close` or `ack`; due at once. Raises BadInput when the incident is unknown or ended."""
+    def command(self, incident_id: str, word: str, who: str, why: str, plan: str = "") -> Incident:
+        """A person's `cancel`, `close`, `ack` or `approve`; due at once. `plan` is the digest of the plan that the
+        person has seen. Raises BadInput when the incident is unknown or ended, or another plan waits by now."""
         ...
 
     def forget_before(self, age: timedelta, limit: int = 1000) -> int:

@@ -137,4 +137,28 @@ incidents.add_command(verify)
 incidents.add_command(_word("ack", "Acknowledge: somebody is on it."))
 incidents.add_command(_word("close", "Close; what was begun is settled first."))
 incidents.add_command(_word("cancel", "Cancel: do nothing more; what was begun is settled first."))
-incidents.add_command(_word("approve", "Release the plan that waits for approval."))
+
+
+@incidents.command()
+@click.argument("incident")
+@click.option("--why", default="", help="For the journal.")
+@click.option("--plan", default="", help="The digest of the plan that you have seen; by default what is shown now.")
+@with_json
+@click.pass_obj
+def approve(scene: Scene, incident: str, why: str, plan: str, as_json: bool) -> None:
+    """Release the plan that waits for approval: the one that is shown, and no other."""
+    from byteport.shown.record import fetch
+    from byteport.shown.steps import steps_of
+
+    with scene.world() as world:
+        found = _known(incident, fetch(world.ledger, incident))
+        waiting = found.incident.plan
+        seen = plan or (waiting.digest if waiting is not None else "")
+        if not as_json and waiting is not None:
+            for step in steps_of(found):
+                click.echo(f"- {step.text}")
+        after = world.ledger.command(incident, "approve", person(), why.strip() or "no reason given", seen)
+    if as_json:
+        print_json({"incident": after.id, "word": after.word, "command": "approve", "plan": seen})
+    else:
+        click.echo(f"approve: incident {after.id} ({after.word})")

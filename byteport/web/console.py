@@ -84,7 +84,7 @@ class Console:
         if form.get("word") not in WORDS:
             raise Refused(422, "invalid", f"word: one of {', '.join(WORDS)}")
         why = form.get("why", "").strip()[:500] or "no reason given"
-        self.world.ledger.command(incident, form["word"], call.visitor.who, why)
+        self.world.ledger.command(incident, form["word"], call.visitor.who, why, form.get("plan", ""))
         return RedirectResponse(f"/incidents/{incident}", 303)
 
     def runbooks(self, call: Call) -> Response:

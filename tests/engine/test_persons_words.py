@@ -85,6 +85,21 @@ def test_a_cancel_goes_before_an_approval_that_nobody_has_read(world: World) -> 
     assert world.ward.effects() == []
 
 
+@pytest.mark.parametrize("same", [True, False])
+def test_an_approval_is_for_the_plan_that_was_seen(world: World, same: bool) -> None:
+    incident = asked(world)
+    waiting = world.now(incident).plan
+    assert waiting is not None
+    seen = waiting.digest if same else "of the plan before"
+    if not same:
+        with pytest.raises(BadInput, match="made anew since you saw it"):
+            world.ledger.command(incident, "approve", "bob", "looks right", seen)
+    else:
+        world.ledger.command(incident, "approve", "bob", "looks right", seen)
+    world.run(incident)
+    assert bool(world.ward.effects()) is same
+
+
 @pytest.mark.parametrize("word", ["cancel", "close"])
 def test_no_attempt_begins_after_a_cancel_was_answered(world: World, word: str) -> None:
     incident = acting(world)

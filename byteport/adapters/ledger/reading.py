@@ -79,12 +79,12 @@ class Reading(Stored):
         found = self.rows(_LISTING, {"open_only": open_only, "before": before, "most": limit})
         return [_listed(row) for row in found]
 
-    def command(self, incident_id: str, word: str, who: str, why: str) -> Incident:
+    def command(self, incident_id: str, word: str, who: str, why: str, plan: str = "") -> Incident:
         """Read by the next move, also where one is being made; one that is not read yet is taken back by nothing, and
         a `cancel` or `close` goes before an approval. `ack` is written down, and wakes what waits for people."""
         if word not in COMMANDS:
             raise BadInput("command", f"one of {', '.join(COMMANDS)}, got {word!r}")
-        return self.run(lambda cursor: _command(cursor, incident_id, word, who, why))
+        return self.run(lambda cursor: _command(cursor, incident_id, word, who, why, plan))
 
     def forget_before(self, age: timedelta, limit: int = 1000) -> int:
         def forget(cursor: Cursor) -> int:
@@ -120,12 +120,12 @@ def _listed(row: Row) -> Listing:
     )
 
 
-def _command(cursor: Cursor, incident_id: str, word: str, who: str, why: str) -> Incident:
+def _command(cursor: Cursor, incident_id: str, word: str, who: str, why: str, plan: str) -> Incident:
     row = lock_incident(cursor, incident_id)
     if row["phase"] == "closed":
         raise BadInput("incident", f"an open incident; {incident_id} has ended")
     if word == "approve":
-        _refuse_approval(row)
+        _refuse_approval(row, plan)
     cursor.execute(
         """
         update byteport.incidents set
@@ -155,7 +155,7 @@ def _command(cursor: Cursor, incident_id: str, word: str, who: str, why: str) ->
     return commanded
 
 
-def _refuse_approval(row: Row) -> None:
+def _refuse_approval(row: Row, seen: str) -> None:
     """Raises BadInput where no plan waits for one, or a person has ended the incident meanwhile."""
     if row["command"] in ENDING:
         raise BadInput("command", f"nothing more; {row['command_by']} has given the word {row['command']!r}")
@@ -163,3 +163,6 @@ def _refuse_approval(row: Row) -> None:
         raise BadInput("command", f"approve only while a plan waits for approval; {row['id']} has none that does")
     if row["state"].get("attempt", 0) % 2:
         raise BadInput("command", f"nothing more; the plan of {row['id']} is approved and looked at again")
+    waiting = read_incident(row).plan
+    if seen and (waiting is None or waiting.digest != seen):
+        raise BadInput("plan", f"the plan that waits by now; that of {row['id']} was made anew since you saw it")
