@@ -99,7 +99,7 @@ def diagnose(page: Runbook, evidence: Evidence) -> Diagnosis:
             confidence=0,
             considered=told,
             reads=blocker.reads,
-            because=f"{blocker.name} cannot be told: {', '.join(dict.fromkeys(blocker.missing))} ({blocker.because})",
+            because=f"{blocker.name} cannot be told: {_gap(blocker.because)}",
         )
     if winner is None:
         return _otherwise(page.otherwise, told)
@@ -137,6 +137,12 @@ def _otherwise(rule: Otherwise, considered: tuple[Considered, ...]) -> Diagnosis
         because="no other class holds",
         considered=(*considered, last),
     )
+
+
+def _gap(because: str) -> str:
+    """Why something is unknown, without saying a second time that it is."""
+    whole = because.startswith("unknown (") and because.endswith(")")
+    return because[len("unknown (") : -1] if whole else because
 
 
 def _deducted(rule: Rule, line: Considered, evidence: Evidence) -> tuple[tuple[str, ...], int]:
