@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +24,26 @@ class Scene:
     data_dir: Path | None = None
 
     def settings(self) -> Settings:
-        """Read anew each time; raises BadConfiguration."""
+        """Read anew each time; raises BadConfiguration, with what is wrong about runbooks too."""
+        from byteport.errors import BadConfiguration
         from byteport.settings import Settings
 
         environ = dict(os.environ)
         if self.data_dir is not None:
             environ["BYTEPORT_DATA_DIR"] = str(self.data_dir)
-        return Settings.load(self.config, environ)
+        try:
+            return Settings.load(self.config, environ)
+        except BadConfiguration as wrong:
+            raise BadConfiguration(tuple(dict.fromkeys((*wrong.problems, *self._about_runbooks(environ))))) from None
+
+    def _about_runbooks(self, environ: Mapping[str, str]) -> list[tuple[str, str]]:
+        from byteport import plugins
+        from byteport.settings import Settings, sources
+        from byteport.settings.pages import problems_told
+
+        told, _ = sources.told_by(Settings, self.config, environ)
+        folder = told.get("pages_folder")
+        return problems_told(told, plugins.find(Path(folder) if isinstance(folder, str) else None).pages)
 
     @contextmanager
     def world(self, role: Role = "cli", *, settings: Settings | None = None, starts: bool = False) -> Iterator[Wired]:

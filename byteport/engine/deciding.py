@@ -100,7 +100,8 @@ def _nothing_to_do(work: Work, made: Plan, told: Event) -> Change:
                 Phase.WRITE_UP, told, text="nothing to do", plan=made, ending="recovered", reason=made.reason
             )
         case _:
-            return work.escalate(made.reason or f"{_class_of(work)} is for a person", told, plan=made)
+            why = made.reason or f"{_class_of(work)} is for a person"
+            return work.escalate(why, told, plan=made, blocked_by_guard=made.withheld)
 
 
 def hand_over(work: Work, over: HandOver, *events: Event, **changes: object) -> Change:

@@ -77,11 +77,13 @@ End = Literal["verify", "partial", "escalate"]
 
 
 class Plan(Value):
-    """The ordered steps that a class calls for, and how it ends when it has walked them all."""
+    """The ordered steps that a class calls for, and how it ends when it has walked them all. `withheld` says that what
+    there is to treat may not be touched: the page left out all of it, as its guards would have."""
 
     steps: tuple[AnyStep, ...] = ()
     end: End | HandOver = "verify"
     reason: str = ""
+    withheld: bool = False
 
     @property
     def digest(self) -> str:

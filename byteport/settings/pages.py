@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from byteport.grammar.guards import Budget
@@ -14,14 +14,26 @@ from byteport.settings import Settings
 
 def problems_with(settings: Settings, pages: Sequence[Runbook]) -> list[tuple[str, str]]:
     """Every runbook and option that does not exist, is of the wrong kind, or would loosen a limit."""
+    return _problems_in({slug: section.options for slug, section in settings.runbooks.items()}, pages)
+
+
+def problems_told(told: Mapping[str, Any], pages: Sequence[Runbook]) -> list[tuple[str, str]]:
+    """The same of what file and environment say where no settings can be made of it, so that all is told at once."""
+    sections = told.get("runbooks")
+    given = sections if isinstance(sections, Mapping) else {}
+    options = {str(slug): section.get("options") for slug, section in given.items() if isinstance(section, Mapping)}
+    return _problems_in({slug: said if isinstance(said, Mapping) else {} for slug, said in options.items()}, pages)
+
+
+def _problems_in(told: Mapping[str, Mapping[str, Any]], pages: Sequence[Runbook]) -> list[tuple[str, str]]:
     known = {page.name: page for page in pages}
     problems: list[tuple[str, str]] = []
-    for slug, section in settings.runbooks.items():
+    for slug, options in told.items():
         if slug not in known:
             problems.append((f"runbooks.{slug}", f"a runbook that is installed{_near(slug, known)}"))
             continue
-        for name, value in section.options.items():
-            problems += ((f"runbooks.{slug}.options.{name}", told) for told in _wrong(known[slug], name, value))
+        for name, value in options.items():
+            problems += ((f"runbooks.{slug}.options.{name}", wrong) for wrong in _wrong(known[slug], str(name), value))
     return problems
 
 

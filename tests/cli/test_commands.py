@@ -270,3 +270,13 @@ def test_what_the_configuration_says_wrongly_of_a_runbook_is_told_by_its_list_to
     listed = home.run("runbooks", "list")
     assert listed.code == 2
     assert f"runbooks.{SLUG}.options.kills_per_minute_cap" in listed.err
+
+
+def test_all_that_is_wrong_with_a_configuration_is_told_at_once(home: Home) -> None:
+    home.configure(
+        retention=3, policy={"storm_threshold": 0}, runbooks={"nope": {}, SLUG: {"options": {"query_budget_sec": "x"}}}
+    )
+    ended = home.run("incidents", "list")
+    assert ended.code == 2
+    for key in ("retention", "policy.storm_threshold", "runbooks.nope", f"runbooks.{SLUG}.options.query_budget_sec"):
+        assert f"{key}: " in ended.err

@@ -139,6 +139,7 @@ def test_handing_over_opens_a_child_that_acts(world: World) -> None:
     world.ledger.promote("ward_one", Mode.LIVE, "test", "test")
     parent = world.run(world.open("ward_handing"))
     assert parent.ending == "handed_over"
+    assert exit_code(parent) == 7
     child = next(line for line in world.ledger.listing() if line.runbook == "ward_one")
     assert world.run(child.id).ending == "resolved"
     assert world.now(child.id).parent == parent.id

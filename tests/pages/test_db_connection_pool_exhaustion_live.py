@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 
+from byteport.engine.drive import exit_code
 from byteport.model.signal import Mode
 from byteport.records.incident import Phase
 from tests.crowd import is_alive
 from tests.pages.clinic import KEY
 from tests.pages.troubles import alive, leaking, oldest
 from tests.servers import eventually
+
+ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(7)"
 
 
 def test_forgotten_transactions_are_ended_and_use_falls(clinic, crowd):
@@ -126,6 +130,45 @@ def test_without_an_opt_in_the_saturated_pooler_is_only_proposed_a_size(clinic, 
     assert (incident.diagnosis.name, incident.phase) == ("missing_pgbouncer", Phase.ESCALATE)
     assert "propose default_pool_size = 5" in incident.reason
     assert clinic.reading.pooler.default_pool_size(KEY) == 4
+
+
+def test_a_pooler_that_serves_everybody_is_let_be(clinic, pgbouncer):
+    """The queue's twin: the same pooler with a server to spare, and nobody waits."""
+    pooler = pgbouncer(clinic.patient, default_pool_size=4)
+    clients = [psycopg.connect(pooler.url, prepare_threshold=None) for _ in range(3)]
+    for one in clients:
+        one.execute("SELECT 1")
+    clinic.put_before(pooler)
+    assert clinic.reading.pooler.pools(KEY).longest_wait_seconds == 0
+    incident = clinic.treat()
+    assert (incident.diagnosis.name, incident.phase) == ("unknown", Phase.ESCALATE)
+    assert "default_pool_size = 4\n" in pooler.ini.read_text()
+    for one in clients:
+        one.close()
+
+
+def test_where_all_that_could_be_ended_may_not_be_touched_a_guard_was_the_reason(clinic, crowd):
+    spared = crowd.idle_in_transaction(4, application="pg_dump")
+    oldest(clinic, 300, 4)
+    incident = clinic.treat()
+    assert (incident.diagnosis.name, incident.phase) == ("idle_in_tx_backlog", Phase.ESCALATE)
+    assert "may be ended" in incident.reason
+    assert exit_code(incident) == 4
+    assert alive(spared) == 4
+
+
+def test_who_still_waits_for_a_lock_afterwards_is_told_to_a_person(clinic, crowd):
+    """The sessions that were to be ended are gone; somebody who may not be ended keeps another one waiting."""
+    leaked = crowd.idle_in_transaction(3)
+    oldest(clinic, 300, 3)
+    (holder,) = crowd.idle_in_transaction(1, application="pg_dump", doing=ONE_AT_A_TIME)
+    crowd.busy(ONE_AT_A_TIME, application="bystander")
+    eventually(lambda: clinic.lapse.state_breakdown(KEY).lock_waiters == 1)
+    incident = clinic.treat()
+    assert (incident.diagnosis.name, incident.phase) == ("idle_in_tx_backlog", Phase.ESCALATE)
+    assert alive(leaked) == 0
+    assert is_alive(holder)
+    assert "verification failed: lock_waiters = 0 (" in incident.reason
 
 
 def test_full_slots_without_a_cause_are_for_a_person(clinic, crowd):

@@ -55,7 +55,7 @@ def leaking_release(e: PoolEvidence) -> Plan:
 def endless_statements(e: PoolEvidence) -> Plan:
     who = tuple(session.query_ref for session in e.statements_to_cancel()[: e.kills_per_minute])
     if not who:
-        return Plan(end="escalate", reason="none of the statements over the budget may be cancelled")
+        return withheld("none of the statements over the budget may be cancelled")
     told = {**place(e), "sessions": who}
     stubborn = (
         Pause(length=seconds(60)),
@@ -69,8 +69,12 @@ def fanned_out_application(e: PoolEvidence) -> Plan:
     """The contract names no age; a transaction idle for less than a minute may be at work."""
     who, age = e.fanned_out(), min(60, e.idle_threshold)
     if not (sessions := e.idle_to_end(age, who)):
-        return Plan(end="escalate", reason=f"recycle {who}: none of its sessions may be ended")
+        return withheld(f"recycle {who}: none of its sessions may be ended")
     return end_in_batches(e, sessions, age)
+
+
+def withheld(why: str) -> Plan:
+    return Plan(end="escalate", reason=why, withheld=True)
 
 
 def larger_pool(e: PoolEvidence) -> Plan:
@@ -90,7 +94,7 @@ def larger_pool(e: PoolEvidence) -> Plan:
 def end_in_batches(e: PoolEvidence, sessions: list[Session], age: int) -> Plan:
     """A batch a minute, three at most, until use is below the threshold; whoever is left then is for a person."""
     if not sessions:
-        return Plan(end="escalate", reason="none of the sessions idle in transaction may be ended")
+        return withheld("none of the sessions idle in transaction may be ended")
     cap = e.kills_per_minute
     batches = [sessions[at : at + cap] for at in range(0, min(len(sessions), 3 * cap), cap)] if cap else []
     below = (Look(fields=("state_breakdown",)), EndIf(check="under_threshold", end="verify"))
