@@ -72,6 +72,9 @@ def show(scene: Scene, slug: str, as_json: bool) -> None:
         return
     click.secho(f"{told['title']}  ({told['slug']}, {told['mode']})", bold=True)
     click.echo(told["summary"])
+    claimed = [f"{signal['name']} ({signal['threshold']})" for signal in told["signals"]]
+    click.echo(f"signals: {'; '.join(claimed)}")
+    click.echo(f"critical: {told['critical']}; leaves a target alone for {told['cooldown_seconds']:g} s after acting")
     heading("Classes, in order")
     table(["CLASS", "CONFIDENCE", "THEN"], [(c["name"], c["confidence"], c["disposition"]) for c in told["classes"]])
     heading("Moves")

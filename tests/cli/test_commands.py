@@ -174,7 +174,10 @@ def test_runbooks_are_listed_and_shown_without_any_server(bare: Home) -> None:
     wanted = {"slug", "title", "category", "maturity", "signals", "target", "probes", "classes", "confidence_floor"}
     wanted |= {"guards", "verify", "escalation", "permissions", "config", "proven_on", "mode"}
     assert wanted <= set(told)
-    assert "idle_in_tx_backlog" in bare.run("runbooks", "show", SLUG).out
+    plain = bare.run("runbooks", "show", SLUG).out
+    assert "idle_in_tx_backlog" in plain
+    assert f"leaves a target alone for {told['cooldown_seconds']:g} s after acting" in plain
+    assert told["critical"] in plain
     assert bare.run("runbooks", "check").code == 0
 
 
