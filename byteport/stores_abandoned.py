@@ -16,7 +16,8 @@ class Due(Value):
     """An incident that the sweeper found due, with the phase that says which task to ring.
 
     `wants_hands` (of the incident's state): something must be settled at the target, so an acting worker is rung.
-    `unattended`: it waits for an acting worker, and none has taken it for a minute (five where it is to act).
+    `unattended`: it waits for an acting worker, it was rung for in vain for a minute (five where it is to act), and no
+    acting worker has been heard of lately.
     """
 
     incident: str

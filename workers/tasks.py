@@ -7,7 +7,7 @@ of its chain runs only where its next link is what the incident needs now; a wai
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any
@@ -26,6 +26,7 @@ log: Any = structlog.get_logger("byteport.tasks")
 
 DELIVERIES_AT_ONCE = 20
 WAKE_AT_ONCE = 500
+STAND_IN_AT_ONCE = 20
 SPARE_SECONDS = 3.0
 DECISION_SECONDS = 5.0
 _at_most = {
@@ -95,10 +96,10 @@ def sweep() -> None:
     up is told to people, and rung for all the same."""
     with _unless_enough("byteport.sweep") as free:
         if free:
-            for due in engine().wake_due(limit=WAKE_AT_ONCE):
-                if due.unattended:
-                    engine().stand_in(due.incident)
+            found = engine().wake_due(limit=WAKE_AT_ONCE)
+            for due in found:
                 wakeups().ring(due.incident, due.phase, wants_hands=due.wants_hands)
+            _stand_in([due.incident for due in found if due.unattended])
 
 
 @app.task(name="byteport.tend")
@@ -114,6 +115,15 @@ def anchor() -> None:
     """Put one digest over all journals into the log: who rewrites the ledger does not reach it there."""
     made = engine().anchor()
     log.info("journal_anchor", incidents=made.incidents, digest=made.digest, as_of=made.as_of.isoformat())
+
+
+def _stand_in(incidents: Sequence[str]) -> None:
+    """Some at a time; one that cannot be moved keeps none of the others from being told."""
+    for incident in incidents[:STAND_IN_AT_ONCE]:
+        try:
+            engine().stand_in(incident)
+        except Exception:
+            log.exception("not_told", incident=incident)
 
 
 def _run(task: Task, incident_id: str, *phases: Phase, with_hands: tuple[Phase, ...] = ()) -> None:

@@ -17,7 +17,7 @@ from workers.wakeups import wakeups
 log: Any = structlog.get_logger("byteport.worker")
 
 EVERY_SECONDS = 5.0
-REGISTER_EVERY = 120.0  # the ledger forgets a silent process after 10 min
+REGISTER_EVERY = 30.0  # who was not heard of for 45 s is not counted on
 
 
 @dataclass
@@ -63,7 +63,10 @@ class Upkeep:
     def go_on(self) -> None:
         waiting = threading.Event()
         while not waiting.wait(EVERY_SECONDS):
-            self.once()
+            try:
+                self.once()
+            except Exception:  # whatever it was: the next round is owed all the same
+                log.exception("upkeep_failed")
 
 
 def begin() -> None:

@@ -14,8 +14,11 @@ GONE = ("Z", "X", "x")  # states of proc(5) in which nothing runs any more
 
 
 def this_machine() -> str:
-    """What every name begins with of which this process can tell; empty where the machine does not say."""
+    """What every name begins with of which this process can tell; empty where the machine does not say, or /proc shows
+    another namespace than this process lives in."""
     try:
+        if str(Path("/proc/self").readlink()) != str(os.getpid()):
+            return ""
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot}/{Path('/proc/self/ns/pid').stat().st_ino}/"
     except OSError:
@@ -40,17 +43,28 @@ def is_dead(name: str) -> bool:
     if not machine or not name.startswith(machine):
         return False
     pid, _, began = name.removeprefix(machine).partition("/")
-    if not (pid.isdigit() and began.isdigit()) or not Path("/proc/self").is_dir():
+    if not (pid.isdigit() and began.isdigit()):
         return False
     state, life = _life_of(int(pid))
-    return state in GONE or life != began
+    return (state in GONE or life != began) if state else _is_nobody(int(pid))
+
+
+def _is_nobody(pid: int) -> bool:
+    """What /proc does not show may only be hidden (hidepid, ProtectProc): the kernel is asked."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _life_of(pid: int) -> tuple[str, str]:
-    """State, and start in ticks since the boot; both empty where there is no such process."""
+    """State, and start in ticks since the boot; both empty where it cannot be looked at."""
     try:
         told = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
+    except OSError:
         return "", ""
     fields = told.rpartition(")")[2].split()
     return fields[0], fields[19]

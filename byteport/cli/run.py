@@ -35,7 +35,7 @@ def run(scene: Scene, runbook: str, db: str, dry_run: bool, timeout: int, as_jso
     """
     from byteport.cli.live import view
     from byteport.cli.treating import Asked, by_ourselves, by_the_fleet, fleet_lives
-    from byteport.engine.drive import exit_code
+    from byteport.engine.drive import exit_code, rests
     from byteport.shown.record import fetch
 
     settings, name = _with_target(scene.settings(), db)
@@ -48,6 +48,8 @@ def run(scene: Scene, runbook: str, db: str, dry_run: bool, timeout: int, as_jso
         code = 130 if stop.is_set() else exit_code(treated.incident)
         if (found := fetch(world.ledger, treated.incident.id)) is not None:
             show.ended(found, code)
+            if stop.is_set() and not rests(found.incident):
+                show.note(f"not watched any more; byteport incidents cancel {found.incident.id} ends it")
             if as_json:
                 print_json(summary(found, code, absorbed=treated.admission.absorbed))
     return code

@@ -83,8 +83,9 @@ def by_ourselves(world: Wired, asked: Asked, show: View, stop: threading.Event) 
                 seen=_before(world, admission),
             )  # fmt: skip
         finally:  # whatever is left of it, the next signal's work among it, is the fleet's at once
-            with suppress(Unavailable):
-                hands.ledger.leave_to_fleet(driver)
+            if not stop.is_set():  # who stopped it has a minute to cancel it
+                with suppress(Unavailable):
+                    hands.ledger.leave_to_fleet(driver)
     return Treated(incident, admission)
 
 

@@ -54,9 +54,10 @@ def classify(work: Work) -> Change:
 
 def _is_well(work: Work, diagnosis: Diagnosis) -> bool:
     """A person had it looked at, no source says that anything is wrong, and nothing is."""
-    only_asked = bool(work.incident.person) and work.incident.signals_seen == 1
-    rules = {rule.name for rule in work.page.rules}
-    return only_asked and all(line.held is False for line in diagnosis.considered if line.name in rules)
+    incident, rules = work.incident, {rule.name for rule in work.page.rules}
+    only_asked = bool(incident.person) and not incident.parent and incident.signals_seen == 1
+    read = [line for line in diagnosis.considered if line.name in rules]
+    return only_asked and bool(read) and all(line.held is False for line in read)
 
 
 def _below_the_floor(confidence: int, floor: int) -> Verdict:

@@ -46,7 +46,7 @@ def _told_meanwhile(work: Work) -> Change | None:
     if not work.stands_in or work.incident.escalated_at is not None:
         return None
     change = tell_plainly(work, "what was begun is not settled yet, and no acting worker takes it up")
-    again = {"reason": work.incident.reason, "severity_told": "", "wants_hands": True}
+    again = {"reason": work.incident.reason, "severity_told": "", "wants_hands": True, "told_early": True}
     return change.with_(incident=change.incident.model_copy(update=again))
 
 
@@ -129,7 +129,7 @@ def write_up(work: Work) -> Change:
 def _came_back(work: Work) -> Change | None:
     """A signal that is newer than the last look, and says that it is not over: looked at again before it closes."""
     incident, ending = work.incident, work.incident.ending
-    if ending == "recovered" and incident.escalated_at is not None:
+    if ending == "recovered" and incident.escalated_at is not None and not incident.told_early:
         resting = incident.clear_since is None
         return work.go(Phase.ESCALATE, text="the condition has come back", ending="") if resting else None
     if ending not in ("resolved", "recovered") or incident.clear_since is not None or not _is_newer(work):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from byteport.engine import locks
 from byteport.engine.veto import veto_of
@@ -30,21 +31,23 @@ def settle_next(work: Work) -> Change | None:
     if not owed or not _is_time(work, owed):
         return None
     if seen := [event for obligation in owed for event in _seen_done(work, obligation)]:
-        settled = tuple(map(_settlement, seen))
-        return work.wait(seconds(0), *seen, attempt=0, undone=True).with_(settled=settled)
+        return _settled(work, tuple(seen), attempt=0)
     if work.incident.attempt % 2 == 0 and (fields := _fields(work, owed)):
         within = math.inf if work.incident.escalated_at else TELL_WITHIN
         return work.look(fields, "may it be undone?", at_most=within, attempt=work.incident.attempt + 1)
     events, stopped_at = _settle_all(work, owed)
+    attempt = 1 if stopped_at else 0  # what was seen serves those that are left as well
+    return _settled(work, events, attempt=attempt, undo_after=stopped_at, undo_checked_at=work.now)
+
+
+def _settled(work: Work, events: tuple[Event, ...], **changes: Any) -> Change:
+    """Saved with the move; one that could not be carried out is told to people."""
     undone = work.incident.undone or any(event.data.get("undone") for event in events)
     lost = [f"undo of {event.text}" for event in events if event.data.get("state") == "escalated"]
-    changes = {"reason": "; ".join([work.incident.reason, *lost]), "severity_told": ""} if lost else {}
-    settled = tuple(_settlement(event) for event in events if event.kind == "undo")
-    attempt = 1 if stopped_at else 0  # what was seen serves those that are left as well
-    change = work.wait(
-        seconds(0), *events, attempt=attempt, undo_after=stopped_at, undo_checked_at=work.now, undone=undone, **changes
-    )
-    return change.with_(settled=settled)
+    if lost:
+        changes |= {"reason": "; ".join([work.incident.reason, *lost]), "severity_told": ""}
+    change = work.wait(seconds(0), *events, undone=undone, **changes)
+    return change.with_(settled=tuple(_settlement(event) for event in events if event.kind == "undo"))
 
 
 def _settle_all(work: Work, owed: list[Obligation]) -> tuple[tuple[Event, ...], str]:
@@ -105,13 +108,17 @@ def _is_time(work: Work, owed: list[Obligation]) -> bool:
 
 
 def _seen_done(work: Work, obligation: Obligation) -> list[Event]:
-    """An undo that had begun when its worker died, and shows: its condition is not asked a second time."""
+    """An undo that had begun when its worker died, and shows, or was settled: its condition is not asked again."""
     intent = next((i for i in work.intents if i.direction == "undo" and i.step == obligation.step), None)
-    if intent is None or intent.outcome is not None or not intent.attempts or not work.has_hands:
-        return []
-    if not work.gate.is_seen(intent):
-        return []
-    return [_closed(obligation, "done", "seen to have happened", ours=True)]
+    match intent.outcome if intent is not None else None:
+        case None if intent is not None and intent.attempts and work.has_hands and work.gate.is_seen(intent):
+            return [_closed(obligation, "done", "seen to have happened", ours=True)]
+        case Done(ours=True) as done:
+            return [_closed(obligation, "done", done.note or "undone", ours=True)]
+        case Failed() as failed:
+            return [_closed(obligation, "escalated", failed.reason)]
+        case _:
+            return []
 
 
 def _fields(work: Work, owed: list[Obligation]) -> tuple[str, ...]:

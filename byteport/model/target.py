@@ -14,7 +14,7 @@ Key = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"^
 Text = Annotated[str, StringConstraints(max_length=2048, pattern=r"^[^\x00]*$")]
 FullName = Annotated[str, StringConstraints(max_length=512, pattern=r"^[a-z][a-z_]*:[^\x00-\x1f\x7f]+$")]
 _NAME = re.compile(r"[a-z][a-z_]*:[^\x00-\x1f\x7f]+")
-_HOST_AND_PORT = re.compile(r"[^:]+:[0-9]+")
+_HOST_AND_PORT = re.compile(r"(?!(?:server|cluster|namespace|host|node|pod|deployment|service|pooler):)[^:]+:[0-9]+")
 
 
 def is_full_name(name: str) -> bool:

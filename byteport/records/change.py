@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from time import monotonic
+from time import CLOCK_BOOTTIME, clock_gettime
 
 from pydantic import AwareDatetime, Field
 
@@ -15,21 +15,27 @@ from byteport.records.evidence import Round
 from byteport.records.incident import Incident
 
 
+def since_boot() -> float:
+    """Seconds."""
+    return clock_gettime(CLOCK_BOOTTIME)
+
+
 class Lease(Value):
     """A claim on an incident: until `until` only the holder of `token` may move it. `now` is the ledger's clock.
 
-    `asked_at` is this process's monotonic clock just before it asked: what it has left it can tell by itself.
+    `asked_at` is this machine's clock since its boot just before it was asked for, which counts also while the machine
+    sleeps: what is left of the claim a process can tell by itself.
     """
 
     incident: str
     token: str
     until: AwareDatetime
     now: AwareDatetime
-    asked_at: float = Field(default_factory=monotonic)
+    asked_at: float = Field(default_factory=since_boot)
 
     def lasts(self, length: timedelta) -> bool:
         """Whether the claim is certain to hold for so long yet, also after this process has stood still."""
-        return (self.until - self.now).total_seconds() - (monotonic() - self.asked_at) >= length.total_seconds()
+        return (self.until - self.now).total_seconds() - (since_boot() - self.asked_at) >= length.total_seconds()
 
 
 class Settlement(Value):

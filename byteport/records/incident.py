@@ -91,6 +91,7 @@ class Incident(Value):
     undone: bool = False
     undo_checked_at: AwareDatetime | None = None
     undo_after: str = ""
+    told_early: bool = False
     waiting_since: AwareDatetime | None = None
     steady_since: AwareDatetime | None = None
     acted_at: AwareDatetime | None = None

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from byteport.adapters.processes import is_dead, this_machine, this_process
+from byteport.adapters.processes import _is_nobody, is_dead, this_machine, this_process
 from tests.servers import eventually
 
 SAYS_ITS_NAME = "from byteport.adapters.processes import this_process as t; print(t(), flush=True); input()"
@@ -40,6 +40,16 @@ def test_a_killed_one_is_dead_before_and_after_its_parent_has_heard_of_it() -> N
     assert eventually(lambda: is_dead(name), within=10, every=0.01)
     process.communicate()
     assert is_dead(name)
+
+
+def test_what_proc_does_not_show_is_asked_of_the_kernel() -> None:
+    """Process 1 lives, and is nobody's to look at who is hidden from it."""
+    assert not _is_nobody(1)
+    process, _ = child()
+    assert not _is_nobody(process.pid)
+    process.kill()
+    process.communicate()
+    assert _is_nobody(process.pid)
 
 
 def test_another_life_of_the_same_id_is_another_process() -> None:

@@ -61,6 +61,22 @@ def test_not_of_this_process_nor_of_another_machine(world: World, holder: Holder
     assert world.ledger.claim(far, [PAGE]) is None
 
 
+def test_an_attempt_of_which_nobody_knows_how_long_it_lasts_keeps_its_claim(world: World, holder: Holder) -> None:
+    """As an older release began it."""
+    incident, lease = world.acting()
+    intent = world.begin(world.intent(incident, lease), lease, timeout=20)
+    world.ledger.save(Change(incident=world.ledger.incident(incident)), lease)
+    world.sql("update byteport.intents set attempt_until = null where key = %s", intent.key)
+    process = holder(incident)
+    process.kill()
+    process.wait(timeout=10)
+    assert world.ledger.end_claims_of_the_dead() == []
+    world.travel(35)
+    assert world.ledger.claim(incident, [PAGE]) is None
+    world.travel(6)
+    assert world.ledger.claim(incident, [PAGE]) is not None
+
+
 def test_who_comes_next_waits_until_the_attempt_of_the_dead_must_be_over(world: World, holder: Holder) -> None:
     incident, lease = world.acting()
     intent = world.begin(world.intent(incident, lease), lease, timeout=20)

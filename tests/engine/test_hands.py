@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from time import monotonic
 from typing import Any
 
 import pytest
 
 from byteport.grammar.plan import EndIf, Look, Pause, Plan, Undo
 from byteport.model.units import minutes, seconds
-from byteport.records.change import Lease
+from byteport.records.change import Lease, since_boot
 from byteport.records.incident import Incident, Phase
 from byteport.testing.time_travel import travel
 from tests.engine import stubborn
 from tests.ward import pages
-from tests.ward.breaking import OWING
-from tests.ward.world import World
+from tests.ward.breaking import OWING, Between
+from tests.ward.world import PowerCut, World
 
 
 @dataclass
@@ -35,7 +34,7 @@ class StoodStill:
         if claimed is None:
             return None
         incident, lease = claimed
-        return incident, lease.model_copy(update={"asked_at": monotonic() - self.seconds})
+        return incident, lease.model_copy(update={"asked_at": since_boot() - self.seconds})
 
 
 def reads_more_than_it_names(wait: float) -> Callable[[Any], Plan]:
@@ -70,13 +69,24 @@ def more_pages(world: World) -> None:
     world.pages = MORE
 
 
+def cut() -> None:
+    raise PowerCut
+
+
 def told(world: World) -> list[str]:
     world.engine().deliver_due()
     return [sent.message.text for sent in world.notebook.sent if sent.message.kind == "escalation"]
 
 
-def unattended(world: World, incident: str) -> bool:
-    return any(due.incident == incident and due.unattended for due in world.engine().wake_due())
+def unattended(world: World, incident: str, after: float) -> bool:
+    """Whether it is found so after so many seconds of a sweeper that rings every ten."""
+    found, passed = False, 0.0
+    world.engine().wake_due()
+    while passed < after:
+        travel(world.url, step := min(10.1, after - passed))
+        passed += step
+        found = any(due.incident == incident and due.unattended for due in world.engine().wake_due()) or found
+    return found
 
 
 # -- processes that stood still --------------------------------------------------------------------------------------
@@ -122,15 +132,14 @@ def test_what_may_not_be_repeated_is_told_as_unknown(world: World) -> None:
 
 
 # -- acting workers that are all away --------------------------------------------------------------------------------
-@pytest.mark.parametrize(("waited", "heard"), [(45, False), (61, True)])
+@pytest.mark.parametrize(("waited", "heard"), [(45, False), (75, True)])
 def test_people_hear_of_what_is_owed_although_no_acting_worker_lives(world: World, waited: float, heard: bool) -> None:
     incident = world.open("ward_owing")
     world.run(incident, until=Phase.ESCALATE)
     world.has_hands = False
     world.step(incident)
     assert world.now(incident).wants_hands
-    travel(world.url, waited)
-    assert unattended(world, incident) is heard
+    assert unattended(world, incident, waited) is heard
     if not heard:
         return
     world.engine().stand_in(incident)
@@ -145,15 +154,14 @@ def test_people_hear_of_what_is_owed_although_no_acting_worker_lives(world: Worl
     assert world.ward.effects("v1")
 
 
-@pytest.mark.parametrize(("waited", "heard"), [(4 * 60, False), (5 * 60 + 1, True)])
+@pytest.mark.parametrize(("waited", "heard"), [(4 * 60, False), (5 * 60 + 15, True)])
 def test_people_hear_of_what_is_to_be_done_although_no_acting_worker_lives(
     world: World, waited: float, heard: bool
 ) -> None:
     incident = world.open("ward_one")
     world.has_hands = False
     world.run(incident, until=Phase.ACT)
-    travel(world.url, waited)
-    assert unattended(world, incident) is heard
+    assert unattended(world, incident, waited) is heard
     if heard:
         world.engine().stand_in(incident)
         world.run(incident)
@@ -164,6 +172,52 @@ def test_people_hear_of_what_is_to_be_done_although_no_acting_worker_lives(
         world.has_hands = True
         assert world.run(incident).ending == "resolved"
     assert bool(world.ward.effects("v1")) is not heard
+
+
+def test_who_is_only_busy_or_was_away_with_everybody_is_not_taken_for_dead(world: World) -> None:
+    incident = world.open("ward_one")
+    world.has_hands = False
+    world.run(incident, until=Phase.ACT)
+    travel(world.url, 3600)  # nobody swept for an hour: an upgrade, an outage of the ledger
+    (due,) = world.engine().wake_due()
+    assert not due.unattended
+    for _ in range(40):
+        world.ledger.register_self("host-a:7:act", [], "")
+        travel(world.url, 10.1)
+        assert not any(due.unattended for due in world.engine().wake_due())
+    assert unattended(world, incident, 60)  # it was rung for all along, and is not heard of any more
+
+
+@pytest.mark.parametrize("told_early", [True, False])
+def test_what_recovered_before_it_was_settled_closes_whether_people_heard_meanwhile_or_not(
+    world: World, told_early: bool
+) -> None:
+    """Its worker died before the attempt began; then the condition was over."""
+    incident = world.open("ward_one")
+    world.run(incident, until=Phase.ACT)
+    world.step(incident)
+    ledger, world.ledger = world.ledger, Between(world.ledger, "begin_attempt", cut)
+    with pytest.raises(PowerCut):
+        world.run(incident)
+    world.ledger = ledger
+    (intent,) = ledger.intents_of(incident)
+    assert (intent.attempts, intent.outcome) == (0, None)
+    world.ward.set("v1", "leaking", False)
+    travel(world.url, 41)
+    world.run(incident, until=Phase.WRITE_UP)
+    assert world.now(incident).ending == "recovered"
+    if told_early:
+        world.has_hands = False
+        world.step(incident)
+        assert unattended(world, incident, 75)
+        world.engine().stand_in(incident)
+        assert len(told(world)) == 1
+        world.has_hands = True
+    for _ in range(6):
+        travel(world.url, 61)
+        world.step(incident)
+    assert (world.now(incident).phase, world.now(incident).ending) == (Phase.CLOSED, "recovered")
+    assert world.ward.effects() == []
 
 
 # -- undos that take long --------------------------------------------------------------------------------------------

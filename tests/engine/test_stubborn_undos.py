@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -154,6 +155,32 @@ def test_obligations_on_one_subject_are_undone_in_reverse(world: World) -> None:
     world.ward.set("v1", "leaking", True)
     pass_time(world, incident, 6, 31)
     assert world.ward.valve("v1").value == 0
+
+
+def test_an_undo_that_was_settled_when_its_worker_died_is_done(world: World) -> None:
+    """The move that did it was never saved; its condition does not hold any more."""
+    incident = world.run(world.open("ward_owing_long")).id
+    world.ward.set("v1", "leaking", True)
+    ledger, was_cut = world.ledger, False
+    while not was_cut:
+        before = settled(ledger, incident)
+        world.ledger = Between(
+            ledger, "save", lambda before=before: cut() if settled(ledger, incident) > before else None
+        )
+        try:
+            pass_time(world, incident, 1, 31)
+        except PowerCut:
+            was_cut = True
+    world.ledger = ledger
+    assert len(ledger.owed(incident)) == 1
+    world.ward.set("v1", "leaking", False)
+    pass_time(world, incident, 1, 41)
+    assert ledger.owed(incident) == []
+    assert any(": done: " in text for text in world.texts(incident, "undo"))
+
+
+def settled(ledger: Any, incident: str) -> int:
+    return len([one for one in ledger.intents_of(incident) if one.outcome is not None])
 
 
 def test_an_undo_that_was_done_when_its_worker_died_is_not_asked_for_its_condition_again(world: World) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from time import monotonic
 
 from byteport.adapters.ledger.base import Stored, append, lock_as_holder, lock_incident, now_of, renew_locks
 from byteport.adapters.ledger.connection import Cursor
 from byteport.adapters.ledger.rows import Row, clean, read_incident
 from byteport.adapters.processes import is_dead, this_machine, this_process
-from byteport.records.change import Lease
+from byteport.records.change import Lease, since_boot
 from byteport.records.event import Event
 from byteport.records.incident import Incident, Phase
 from byteport.stores_abandoned import Due, Orphan
@@ -52,12 +51,15 @@ with t as materialized (select byteport.clock() as now), renewed as (
     order by due_at limit %(most)s
     for no key update of i skip locked
 )
-update byteport.incidents set woken_at = t.now from found, t
-where incidents.id = found.id returning incidents.id, incidents.phase, incidents.due_at,
+update byteport.incidents set woken_at = t.now, rung_since = case
+        when woken_at > t.now - interval '60 seconds' then coalesce(rung_since, t.now) else t.now end
+from found, t where incidents.id = found.id returning incidents.id, incidents.phase, incidents.due_at,
     coalesce((incidents.state ->> 'wants_hands')::boolean, false) as wants_hands,
     (incidents.state ->> 'wants_hands' = 'true' or incidents.phase = 'act')
-        and greatest(incidents.due_at, incidents.claimed_at) <= t.now
-            - case incidents.phase when 'act' then interval '5 minutes' else interval '60 seconds' end as unattended
+        and incidents.rung_since <= t.now
+            - case incidents.phase when 'act' then interval '5 minutes' else interval '60 seconds' end
+        and not exists (select from byteport.processes where process like '%%:act'
+                        and seen_at > t.now - interval '45 seconds') as unattended
 """
 
 _HELD_HERE = """
@@ -65,12 +67,16 @@ select lease_token, claimed_by from byteport.incidents
 where phase <> 'closed' and claimed_by <> '' and starts_with(claimed_by, %(machine)s) and lease_until > byteport.clock()
 """
 
-# Not before what its holder had begun at the target must be over: whoever comes next would not see it yet.
+# Locked first, and read afterwards: an attempt that began at this very moment is seen.
+_LOCK_HELD = "select from byteport.incidents where lease_token = any(%(tokens)s) order by id for no key update"
+
+# Not before what its holder had begun at the target must be over: whoever comes next would not see it yet. Where nobody
+# knows when that is (an attempt of an older release), the claim lapses as it would have.
 _LET_GO = """
 with t as materialized (select byteport.clock() as now)
 update byteport.incidents i set woken_at = null, lease_until = least(i.lease_until, greatest(t.now, (
-    select max(attempt_until) from byteport.intents n
-    where n.incident = i.id and n.outcome is null and n.answered_at is null)))
+    select max(coalesce(attempt_until, 'infinity')) from byteport.intents n
+    where n.incident = i.id and n.outcome is null and n.answered_at is null and n.attempts > 0)))
 from t where lease_token = any(%(tokens)s) and lease_until > t.now
 returning i.id, i.phase, coalesce((i.state ->> 'wants_hands')::boolean, false) as wants_hands,
     i.lease_until <= t.now as is_free
@@ -93,7 +99,7 @@ class Moves(Stored):
                 renew_locks(cursor, incident_id)
             return row
 
-        asked_at = monotonic()
+        asked_at = since_boot()
         if (row := self.run(take)) is None:
             return None
         lease = Lease(
@@ -113,7 +119,7 @@ class Moves(Stored):
             renew_locks(cursor, row["id"])
             return lease.model_copy(update={"until": until, "now": now, "asked_at": asked_at})
 
-        asked_at = monotonic()
+        asked_at = since_boot()
         return self.run(extend)
 
     def wake_due(self, limit: int = 500, again_after: timedelta = timedelta(seconds=10)) -> list[Due]:
@@ -139,7 +145,7 @@ class Moves(Stored):
             return []
         held = self.rows(_HELD_HERE, {"machine": machine})
         dead = [row["lease_token"] for row in held if is_dead(row["claimed_by"])]
-        freed = [row for row in self.rows(_LET_GO, {"tokens": dead}) if row["is_free"]] if dead else []
+        freed = self.run(lambda cursor: _let_go(cursor, dead)) if dead else []
         return [Due(incident=row["id"], phase=Phase(row["phase"]), wants_hands=row["wants_hands"]) for row in freed]
 
     def leave_to_fleet(self, driver: str) -> None:
@@ -180,6 +186,13 @@ class Moves(Stored):
         self.run(give)
 
 
+def _let_go(cursor: Cursor, tokens: Sequence[str]) -> list[Row]:
+    """Those that are free now."""
+    cursor.execute(_LOCK_HELD, {"tokens": list(tokens)})
+    cursor.execute(_LET_GO, {"tokens": list(tokens)})
+    return [row for row in cursor.fetchall() if row["is_free"]]
+
+
 def _afterwards(row: Row, *, begun: bool) -> str:
     """The phase with the new page."""
     if row["phase"] in (Phase.ESCALATE, Phase.WRITE_UP):
@@ -202,8 +215,8 @@ def _adopt(cursor: Cursor, row: Row, page: str, reason: str, phase: str) -> None
         """
         update byteport.incidents set page = %(page)s, phase = %(phase)s,
             reason = case when phase = %(phase)s then reason else %(reason)s end,
-            due_at = byteport.clock(), version = version + 1, pending = 0, lease_token = null, lease_until = null,
-            woken_at = null, claims_in_vain = 0,
+            due_at = byteport.clock(), version = version + 1, pending = 0,
+            lease_token = null, lease_until = null, claimed_by = '', woken_at = null, claims_in_vain = 0,
             state = state || case when %(anew)s then
                 '{"plan": null, "diagnosis": null, "cursor": 0, "attempt": 0, "asked": 0, "locked": false,
                   "look_until": null, "waiting_since": null, "steady_since": null, "verifying_since": null,

@@ -165,7 +165,7 @@ class Orders(Stored):
         found = self.rows(
             """
             select distinct substring(process from '[^:]+$') as role from byteport.processes
-            where configuration = %s and seen_at > byteport.clock() - interval '150 seconds'
+            where configuration = %s and seen_at > byteport.clock() - interval '45 seconds'
             """,
             [clean(configuration)],
         )

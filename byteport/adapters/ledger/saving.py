@@ -29,7 +29,8 @@ update byteport.incidents set
     command_by = case when commands > commands_read then command_by else %(command_by)s end,
     command_why = case when commands > commands_read then command_why else %(command_why)s end,
     acted_at = coalesce(acted_at, %(acted_at)s), escalated_at = coalesce(%(escalated_at)s, escalated_at),
-    closed_at = %(closed_at)s, lease_token = null, lease_until = null, woken_at = null, claims_in_vain = 0,
+    closed_at = %(closed_at)s, lease_token = null, lease_until = null, claimed_by = '', woken_at = null,
+    claims_in_vain = 0,
     driver_until = case when driver <> '' then %(now)s::timestamptz + interval '60 seconds' end
 where id = %(id)s
 returning *
@@ -133,7 +134,8 @@ def _refuse_unsettled(cursor: Cursor, incident: str) -> None:
 def _let_go(cursor: Cursor, incident: str) -> None:
     cursor.execute(
         """
-        update byteport.incidents set lease_token = null, lease_until = null, woken_at = null, claims_in_vain = 0,
+        update byteport.incidents set lease_token = null, lease_until = null, claimed_by = '', woken_at = null,
+            claims_in_vain = 0,
             due_at = least(due_at, byteport.clock())
         where id = %s
         """,

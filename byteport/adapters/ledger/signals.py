@@ -54,9 +54,12 @@ def admit(cursor: Cursor, opening: Opening) -> Admission:
         return Admission(incident=known["incident"], absorbed=True, duplicate=True)
     advise(cursor, "fingerprint", [f"{opening.runbook}:{signal.target.key}"])
     row = _open_one(cursor, opening.runbook, signal.target.key)
-    if row is not None and _makes_way(cursor, row, opening):
+    gone = row if row is not None and _makes_way(cursor, row, opening) else None
+    if gone is not None:
         row = None
     incident = _open(cursor, opening) if row is None else _absorb(cursor, row, signal)
+    if gone is not None:
+        _inherit(cursor, incident, gone)
     _keep(cursor, incident, signal)
     told = Event(
         kind="signal",
@@ -158,6 +161,13 @@ def _makes_way(cursor: Cursor, row: Row, opening: Opening) -> bool:
     who = opening.person or "the fleet, which may act by now"
     append(cursor, row["id"], [Event(kind="phase", text=f"closed: made way for a run of {who}", data={"to": "closed"})])
     return True
+
+
+def _inherit(cursor: Cursor, incident: str, gone: Row) -> None:
+    """What sources had signalled and not cleared is still so for the one that took its place; a person's own run was
+    no source's word."""
+    heard = 0 if gone["clear_since"] is not None else gone["signals_seen"] - bool(gone["state"].get("person"))
+    cursor.execute("update byteport.incidents set signals_seen = signals_seen + %s where id = %s", [heard, incident])
 
 
 def _open(cursor: Cursor, opening: Opening) -> str:

@@ -22,8 +22,10 @@ where claim_key like 'pgbouncer_reload:%' or claim_key like 'service_restarts:%'
 -- The budgets store counts under the old names: it is made anew of the ledger before it grants anything.
 update byteport.budgets_epoch set epoch = epoch + 1 where epoch > 0;
 
-update byteport.targets set within = array(select 'server:' || name from unnest(within) as name)
-where kind = 'database' and not within && array(select name from unnest(within) as name where name like 'server:%');
+update byteport.targets set within = array(
+    select case when name ~ '^[a-z][a-z_]*:.' and name !~ '^[^:]+:[0-9]+$' then name else 'server:' || name end
+    from unnest(within) as name)
+where kind = 'database';
 
 update byteport.targets set within = array(select name from unnest(within) as name where name ~ '^[a-z][a-z_]*:.')
 where kind <> 'database';

@@ -3,6 +3,9 @@
 alter table byteport.incidents add column claimed_by text not null default '';
 create index claims_by_holder on byteport.incidents (claimed_by text_pattern_ops) where claimed_by <> '' and phase <> 'closed';
 
+-- Since when the sweeper has been ringing for it in vain, without a break of a minute.
+alter table byteport.incidents add column rung_since timestamptz;
+
 -- Until when the last attempt may still be under way at the target, whatever became of the process that began it.
 alter table byteport.intents add column attempt_until timestamptz;
 
