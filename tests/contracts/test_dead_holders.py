@@ -13,11 +13,11 @@ from byteport.records.change import Change
 from tests.contracts.conftest import PAGE, World
 
 CLAIMS = """
-import sys, time
+import sys
 from byteport.adapters.ledger import PostgresLedger
 ledger = PostgresLedger(sys.argv[1])
 print(ledger.claim(sys.argv[2], [sys.argv[3]])[1].model_dump_json(), flush=True)
-time.sleep(60)
+sys.stdin.read()
 """
 Holder = Callable[[str], subprocess.Popen[str]]
 
@@ -29,7 +29,9 @@ def holder(world: World):
 
     def claims(incident: str) -> subprocess.Popen[str]:
         argv = [sys.executable, "-c", CLAIMS, world.url, incident, PAGE]
-        process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
+        process = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
+        )
         started.append(process)
         assert process.stdout is not None
         assert process.stdout.readline()

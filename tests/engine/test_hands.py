@@ -78,6 +78,14 @@ def told(world: World) -> list[str]:
     return [sent.message.text for sent in world.notebook.sent if sent.message.kind == "escalation"]
 
 
+def stand_still(world: World, incident: str, length: float) -> None:
+    """Takes its locks, and comes to the effect of its first step so late."""
+    ledger, world.ledger = world.ledger, StoodStill(world.ledger, length)
+    for _ in range(3):
+        world.step(incident)
+    world.ledger = ledger
+
+
 def unattended(world: World, incident: str, after: float) -> bool:
     """Whether it is found so after so many seconds of a sweeper that rings every ten."""
     found, passed = False, 0.0
@@ -98,34 +106,25 @@ def test_who_stood_still_between_the_attempt_and_the_effect_does_not_go_on(
     """One that is not idempotent, and one that is."""
     incident = world.open(runbook)
     world.run(incident, until=Phase.ACT)
-    ledger, world.ledger = world.ledger, StoodStill(world.ledger, stood)
-    for _ in range(3):
-        world.step(incident)
-    world.ledger = ledger
+    stand_still(world, incident, stood)
     assert bool(world.ward.effects("v1")) is acts
-    (intent,) = ledger.intents_of(incident)
+    (intent,) = world.ledger.intents_of(incident)
     assert intent.attempts == 1
 
 
 def test_what_may_be_repeated_is_done_once_by_who_comes_next(world: World) -> None:
     incident = world.open("ward_undoing")
     world.run(incident, until=Phase.ACT)
-    ledger, world.ledger = world.ledger, StoodStill(world.ledger, 39)
-    for _ in range(3):
-        world.step(incident)
-    world.ledger = ledger
+    stand_still(world, incident, 39)
     world.run(incident)
     assert [row["kind"] for row in world.ward.effects("v1")][:1] == ["set"]
-    assert [intent.attempts for intent in ledger.intents_of(incident) if intent.direction == "do"] == [2]
+    assert [intent.attempts for intent in world.ledger.intents_of(incident) if intent.direction == "do"] == [2]
 
 
 def test_what_may_not_be_repeated_is_told_as_unknown(world: World) -> None:
     incident = world.open("ward_one")
     world.run(incident, until=Phase.ACT)
-    ledger, world.ledger = world.ledger, StoodStill(world.ledger, 39)
-    for _ in range(3):
-        world.step(incident)
-    world.ledger = ledger
+    stand_still(world, incident, 39)
     assert world.run(incident).phase is Phase.ESCALATE
     assert world.ward.effects("v1") == []
     assert "begun, effect never seen" in told(world)[0]
