@@ -1,8 +1,8 @@
 """Prometheus Alertmanager's webhook, version 4: a group of alerts in one message.
 
 The form is documented under `webhook_config` in Alertmanager's configuration reference. It does not sign: give it
-`http_config.authorization.credentials` (or basic auth) with the secret. Alertmanager repeats a message after 5xx and 429
-and after nothing else, so 4xx is only for what can never be taken.
+`http_config.authorization.credentials` (or basic auth) with the secret. Alertmanager repeats a message after 5xx and 429 and
+after nothing else, so 4xx is only for what can never be taken.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def _alert(told: Mapping[str, Any], payload: Json, incoming: Incoming) -> Alert:
     given = told.get("labels")
     if not isinstance(given, Mapping) or not given.get("alertname"):
         raise BadSignal("labels.alertname", "the alert's name")
-    notes = told.get("annotations") if isinstance(told.get("annotations"), Mapping) else {}
+    annotations = told.get("annotations")
+    notes = annotations if isinstance(annotations, Mapping) else {}
     resolved = told.get("status") == "resolved"
     if told.get("status") not in ("firing", "resolved"):
         raise BadSignal("status", "firing or resolved")

@@ -83,7 +83,7 @@ class Source:
     about: str = ""
 
 
-def by_password(incoming: Incoming, secret: str, window: float = 0) -> None:
+def by_password(incoming: Incoming, secret: str, _window: float = 0) -> None:
     """`Authorization: Bearer SECRET`, or Basic with the secret as the password, whoever the user is: for sources that
     do not sign. Such a message is not dated."""
     scheme, _, given = incoming.header("authorization").partition(" ")
