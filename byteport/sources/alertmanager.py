@@ -1,8 +1,8 @@
 """Prometheus Alertmanager's webhook, version 4: a group of alerts in one message.
 
 The form is documented under `webhook_config` in Alertmanager's configuration reference. It does not sign: give it
-`http_config.authorization.credentials` (or basic auth) with the secret. Alertmanager repeats a message after 5xx and 429 and
-after nothing else, so 4xx is only for what can never be taken.
+`http_config.authorization.credentials` (or basic auth) with the secret. Alertmanager repeats a message after 5xx and
+429 and after nothing else, so 4xx is only for what can never be taken.
 """
 
 from __future__ import annotations
