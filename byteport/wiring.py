@@ -30,6 +30,7 @@ from byteport.engine.engine import Engine
 from byteport.engine.outbox import Channel, Outbox
 from byteport.engine.pages import Pages
 from byteport.engine.policy import Policy
+from byteport.engine.routing import Routing
 from byteport.errors import BadConfiguration, Transient
 from byteport.model.signal import Mode
 from byteport.model.target import Target, TargetKind
@@ -41,6 +42,7 @@ from byteport.settings import Settings
 from byteport.settings.database import address
 from byteport.settings.pages import problems_with
 from byteport.sources.database import DatabasePoller, PollRules
+from byteport.sources.default_routes import default_routes
 
 Role = Literal["probe", "act", "decide", "web", "cli", "intake", "drive"]
 LOOKING: tuple[Role, ...] = ("probe", "act", "drive")
@@ -129,6 +131,11 @@ class Wired:
         )
 
     @cached_property
+    def routing(self) -> Routing:
+        """From alerts to signals: people's routes, then the built-in ones."""
+        return routing_of(self.settings, self.pages)
+
+    @cached_property
     def pollers(self) -> Mapping[str, DatabasePoller]:
         """Pollers by source; only the probing role has the connections they need."""
         rules = self.settings.pollers.database
@@ -167,9 +174,7 @@ def build(
 ) -> Wired:
     """Wire one process. Opens no connection by itself; `wakeups` by default are the fleet's, found by name."""
     found = plugins.find(settings.pages_folder)
-    if wrong := problems_with(settings, found.pages):
-        raise BadConfiguration(tuple(wrong))
-    pages = Pages(found.pages, _enabled(settings, found.pages), _order(settings))
+    pages = pages_of(settings, found)
     policy = policy_of(settings)
     ledger = PostgresLedger(settings.ledger_dsn, storm_threshold=policy.storm_threshold)
     budgets = RedisBudgets(settings.budgets_dsn)
@@ -182,6 +187,18 @@ def build(
         ledger, budgets, readers, writers, pages, policy, bells, outbox, driver=driver, has_hands=role in ACTING
     )
     return Wired(settings, role, ledger, budgets, readers, writers, pages, found.broken, policy, engine, patients, own)
+
+
+def pages_of(settings: Settings, found: plugins.Found) -> Pages:
+    """The runbooks as they are configured. Raises BadConfiguration with everything that is wrong about them."""
+    if wrong := problems_with(settings, found.pages):
+        raise BadConfiguration(tuple(wrong))
+    return Pages(found.pages, _enabled(settings, found.pages), _order(settings))
+
+
+def routing_of(settings: Settings, pages: Pages) -> Routing:
+    """From alerts to signals: people's routes, then the built-in ones."""
+    return Routing(pages, settings.routes, default_routes() if settings.default_routes else ())
 
 
 def _fleet_wakeups() -> Any:

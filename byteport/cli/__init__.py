@@ -18,6 +18,7 @@ HOMES = {
     "migrate": "fleet:migrate",
     "run": "run:run",
     "signal": "signals:signal",
+    "routes": "routes:routes",
     "incidents": "incidents:incidents",
     "replay": "replay:replay",
     "runbooks": "runbooks:runbooks",

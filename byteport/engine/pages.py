@@ -14,7 +14,14 @@ from byteport.model.target import TargetKind
 
 # The default order inside a family of signals, where several pages claim the same one.
 DEFAULT_ORDER: tuple[tuple[str, ...], ...] = (
+    ("memory_pressure_oom", "memory_pressure_auto_recover", "memory_pressure"),
+    ("disk_pressure_auto_cleanup", "disk_space_auto_reclaim", "disk_pressure"),
+    ("oomkilled_memory_pressure", "oom_killed_pod"),
+    ("crashloopbackoff_v2", "crash_loop_backoff", "container_restart_loop_breaker", "pod_crashloop"),
+    ("node_not_ready", "node_not_ready_drain"),
+    ("tls_cert_expiry_auto_renewal", "tls_cert_expiry_auto_renew", "ssl_cert_auto_rotate", "cert_expiry"),
     ("db_connection_pool_exhaustion", "db_connection_pool_exhausted", "connection_pool_exhausted"),
+    ("failed_deploy_auto_rollback", "deployment_rollback"),
 )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Self
 from urllib.parse import urlsplit
@@ -24,8 +24,11 @@ POSTGRES_PORT = "5432"
 
 
 def _host(address: str) -> str:
-    """Without scheme, path and port: `10.0.0.1:9100` and `https://10.0.0.1/x` are 10.0.0.1."""
-    netloc = urlsplit(address if "://" in address else f"//{address}").netloc.rpartition("@")[2]
+    """Without scheme, path and port: `10.0.0.1:9100` and `https://10.0.0.1/x` are 10.0.0.1. Empty for no address."""
+    try:
+        netloc = urlsplit(address if "://" in address else f"//{address}").netloc.rpartition("@")[2]
+    except ValueError:
+        return ""
     if netloc.startswith("["):
         return netloc.partition("]")[0].removeprefix("[")
     if netloc.count(":") > 1 and _is_address(netloc):
@@ -175,3 +178,12 @@ class Route(_Part):
 def labels_of(alert: Alert) -> dict[str, str]:
     """What routes read: the alert's labels, its name as `alertname`, and its source."""
     return {"source": alert.source, **alert.labels, "alertname": alert.name}
+
+
+def shadowed(routes: Sequence[Route]) -> Iterator[tuple[int, int]]:
+    """Pairs (earlier, later) of routes that select the same: the later one can never be reached."""
+    for later, route in enumerate(routes):
+        for earlier, before in enumerate(routes[:later]):
+            if before.selector == route.selector:
+                yield earlier, later
+                break

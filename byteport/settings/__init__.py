@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from byteport.errors import BadConfiguration
 from byteport.model.base import digest_of
+from byteport.model.route import Route
 from byteport.model.signal import Mode
 from byteport.model.target import FullName, Target
 from byteport.settings import sources
@@ -31,6 +32,7 @@ from byteport.settings.sections import (
 )
 
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+AGREED = {"mode", "runbook_dry_run", "runbooks", "pollers", "policy", "routes", "default_routes", "self_targets"}
 SCHEMES = {
     "database_url": ("postgresql://", "postgres://"),
     "broker_url": ("redis://", "rediss://"),
@@ -90,6 +92,10 @@ class Settings(Section, BaseSettings):
     """The sources that BytePort asks by itself."""
     webhooks: WebhooksSection = Field(default_factory=WebhooksSection)
     """The sources that send messages."""
+    routes: tuple[Route, ...] = Field(default=(), max_length=500)
+    """What alerts become: the first route that fits decides, yours before the built-in ones."""
+    default_routes: bool = True
+    """Whether the built-in routes are tried after yours (`byteport routes list`)."""
     web: WebSection = Field(default_factory=WebSection)
     """The HTTP service and the console."""
     channels: ChannelsSection = Field(default_factory=ChannelsSection)
@@ -183,7 +189,16 @@ class Settings(Section, BaseSettings):
         """What all workers must agree on, hashed; no secret and nothing of one machine or process goes in."""
         shared = self.model_dump(
             mode="json",
-            include={"mode", "runbook_dry_run", "runbooks", "pollers", "policy", "self_targets"},
+            include={
+                "mode",
+                "runbook_dry_run",
+                "runbooks",
+                "pollers",
+                "policy",
+                "routes",
+                "default_routes",
+                "self_targets",
+            },
         )
         hidden = {name for secret in DatabaseSection.SECRETS for name in (secret, f"{secret}_file")}
         shared["databases"] = {

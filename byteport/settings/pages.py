@@ -9,12 +9,14 @@ from typing import Any
 from byteport.grammar.guards import Budget
 from byteport.grammar.reading import all_guards
 from byteport.grammar.runbook import Runbook
+from byteport.model.route import Route, shadowed
 from byteport.settings import Settings
 
 
 def problems_with(settings: Settings, pages: Sequence[Runbook]) -> list[tuple[str, str]]:
     """Every runbook and option that does not exist, is of the wrong kind, or would loosen a limit."""
-    return _problems_in({slug: section.options for slug, section in settings.runbooks.items()}, pages)
+    sections = {slug: section.options for slug, section in settings.runbooks.items()}
+    return _problems_in(sections, pages) + list(_of_routes(settings.routes, pages))
 
 
 def problems_told(told: Mapping[str, Any], pages: Sequence[Runbook]) -> list[tuple[str, str]]:
@@ -23,6 +25,24 @@ def problems_told(told: Mapping[str, Any], pages: Sequence[Runbook]) -> list[tup
     given = sections if isinstance(sections, Mapping) else {}
     options = {str(slug): section.get("options") for slug, section in given.items() if isinstance(section, Mapping)}
     return _problems_in({slug: said if isinstance(said, Mapping) else {} for slug, said in options.items()}, pages)
+
+
+def _of_routes(routes: Sequence[Route], pages: Sequence[Runbook]) -> Iterator[tuple[str, str]]:
+    """A route that can never be reached, or leads to what no installed runbook claims, is a mistake."""
+    for earlier, later in shadowed(routes):
+        yield f"routes.{later}", f"a selector of its own; routes.{earlier} selects the same and comes first"
+    claimed = {(signal.name, page.target) for page in pages for signal in page.signals}
+    for place, route in enumerate(routes):
+        if (route.signal, route.target.kind) in claimed:
+            continue
+        kinds = sorted(str(kind) for name, kind in claimed if name == route.signal)
+        if kinds:
+            yield f"routes.{place}.target.kind", f"{' or '.join(kinds)} for {route.signal}"
+        else:
+            yield (
+                f"routes.{place}.signal",
+                f"a signal of an installed runbook{_near(route.signal, {n for n, _ in claimed})}",
+            )
 
 
 def _problems_in(told: Mapping[str, Mapping[str, Any]], pages: Sequence[Runbook]) -> list[tuple[str, str]]:

@@ -51,12 +51,12 @@ class PollersSection(Section):
 
 
 class WebhookSection(Section):
-    """A source that sends signed messages."""
+    """A source that sends messages, and how they prove that it was the source."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("secret",)
 
     secret: SecretStr | None = Field(default=None, min_length=16)
-    """Shared secret of the signature, at least 16 characters; without it the source is unknown."""
+    """Shared secret of the signature, or the password of those that do not sign; without it the source is unknown."""
     secret_file: Path | None = None
     """File that holds `secret`."""
     replay_window: float = Field(default=300.0, ge=1, le=3600)
@@ -68,6 +68,22 @@ class WebhooksSection(Section):
 
     generic: WebhookSection = Field(default_factory=WebhookSection)
     """/webhooks/generic: signals in BytePort's own form, signed with HMAC-SHA256."""
+    alertmanager: WebhookSection = Field(default_factory=WebhookSection)
+    """/webhooks/alertmanager: Prometheus Alertmanager's webhook_config, the secret as bearer or basic password."""
+    grafana: WebhookSection = Field(default_factory=WebhookSection)
+    """/webhooks/grafana: Grafana's webhook contact point, by its HMAC signature, bearer or basic password."""
+    github: WebhookSection = Field(default_factory=WebhookSection)
+    """/webhooks/github: workflow_run, deployment_status and check_suite, signed (X-Hub-Signature-256)."""
+    argocd: WebhookSection = Field(default_factory=WebhookSection)
+    """/webhooks/argocd: Argo CD notifications by the template in docs/sources.md, the secret as bearer."""
+    flux: WebhookSection = Field(default_factory=WebhookSection)
+    """/webhooks/flux: Flux's notification-controller, generic-hmac (X-Signature) or generic with the secret."""
+    spinnaker: WebhookSection = Field(default_factory=WebhookSection)
+    """/webhooks/spinnaker: echo's REST events, the secret as basic password."""
+    sentry: WebhookSection = Field(default_factory=WebhookSection)
+    """/webhooks/sentry: an internal integration, signed (Sentry-Hook-Signature) with its client secret."""
+    datadog: WebhookSection = Field(default_factory=WebhookSection)
+    """/webhooks/datadog: monitors by the template in docs/sources.md, the secret as bearer."""
 
 
 class WebSection(Section):

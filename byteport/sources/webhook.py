@@ -19,15 +19,13 @@ from pydantic import ValidationError
 from byteport.errors import BadSignal
 from byteport.model.signal import Signal
 from byteport.redaction import redact
+from byteport.sources.incoming import NotSigned
 
 SOURCE = "generic"
 HEADER = "X-Byteport-Signature"
 LONGEST_HEADER = 1024
+__all__ = ["HEADER", "SOURCE", "NotSigned", "parse", "sign", "verify"]
 _PART = re.compile(r"^(t=\d{1,12}|v1=[0-9a-f]{64}|(?!t=|v1=)[a-z0-9]{1,8}=[^,]*)$")
-
-
-class NotSigned(Exception):
-    """The signature is missing, malformed, wrong or stale; the text says which, and nothing of the secret."""
 
 
 def sign(body: bytes, secret: str, at: int) -> str:

@@ -45,7 +45,7 @@ def create(world: World) -> Starlette:
 
 
 def _for_programs(world: World, door: Door, reception: Reception) -> list[Route]:
-    api, metrics = Api(world, reception), Metrics(world.ledger.figures)
+    api, metrics = Api(world, reception), Metrics(world.ledger.figures, reception.heeded)
 
     def get(path: str, endpoint: Endpoint) -> Route:
         return Route(path, for_programs(door, endpoint), methods=["GET"])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from time import monotonic
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -37,16 +37,33 @@ class Counted:
 
 
 @dataclass(frozen=True)
+class Heeded:
+    """What became of the alerts that this process was sent."""
+
+    registry: CollectorRegistry = field(default_factory=lambda: CollectorRegistry(auto_describe=False))
+    alerts: Counter = field(init=False)
+
+    def __post_init__(self) -> None:
+        about = "Alerts that came over HTTP, by what became of them"
+        made = Counter("byteport_alerts", about, ["source", "became"], registry=self.registry)
+        object.__setattr__(self, "alerts", made)
+
+    def count(self, source: str, became: str, number: int = 1) -> None:
+        self.alerts.labels(source, became).inc(number)
+
+
+@dataclass(frozen=True)
 class Metrics(Collector):
     """Read off the ledger when somebody scrapes; `byteport_ledger_up` says whether that was possible."""
 
     ask: Callable[[], Figures]
+    heeded: Heeded = field(default_factory=Heeded)
 
     def text(self) -> bytes:
         """Prometheus' text format."""
         registry = CollectorRegistry(auto_describe=False)
         registry.register(self)
-        return generate_latest(registry)
+        return generate_latest(registry) + generate_latest(self.heeded.registry)
 
     def collect(self) -> Iterator[Metric]:
         try:

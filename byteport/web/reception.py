@@ -2,13 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
+import structlog
+
+from byteport.engine.routing import Unrouted
+from byteport.errors import BadInput
 from byteport.model.base import Json
 from byteport.model.signal import Signal
+from byteport.sources.incoming import Heard, Malformed
+from byteport.stores import Admission
 from byteport.web.answers import Refused
-from byteport.web.figures import Counted
+from byteport.web.figures import Counted, Heeded
 from byteport.web.world import World
+
+log: Any = structlog.get_logger("byteport.web")
+MOST_NAMED = 20
+
+
+@dataclass
+class _Told:
+    """What became of one message's parts."""
+
+    incidents: dict[str, None] = field(default_factory=dict)
+    became: Counter[str] = field(default_factory=Counter)
+    unrouted: list[Json] = field(default_factory=list)
+    problems: list[Json] = field(default_factory=list)
+
+    def answer(self) -> Json:
+        first = self.problems[0] if self.problems else {}
+        wrong: Json = {"error": "invalid", "detail": f"{first['field']}: {first['expected']}"} if first else {}
+        more = {"problems": self.problems[:MOST_NAMED]} if first else {}
+        return {
+            **wrong,
+            "taken": dict(self.became),
+            "incidents": list(self.incidents),
+            "unrouted": self.unrouted[:MOST_NAMED],
+            **more,
+        }
 
 
 @dataclass(frozen=True)
@@ -17,14 +51,63 @@ class Reception:
 
     world: World
     counted: Counted
+    heeded: Heeded = field(default_factory=Heeded)
 
     def take(self, signal: Signal) -> Json:
         """{incident, absorbed, duplicate}; raises Refused(429) on a backlog, BadInput, Unavailable."""
+        self._refuse_a_backlog()
+        admission = self.world.engine.take(signal)
+        self.heeded.count(signal.source, _became(admission))
+        if admission is None:
+            return {"incident": None, "absorbed": False, "duplicate": False, "resolved": True}
+        return {**admission.model_dump(mode="json"), "resolved": False}
+
+    def take_all(self, source: str, heard: Sequence[Heard]) -> Json:
+        """{taken: {opened, absorbed, …: n}, incidents, unrouted, problems?}: everything that can be taken is stored,
+        whatever is wrong with the rest. Raises Refused(429) and Unavailable; what was stored by then is known again by
+        its event id when the message is sent once more."""
+        self._refuse_a_backlog()
+        told = _Told()
+        for one in heard:
+            self._one(one, told)
+        for became, number in told.became.items():
+            self.heeded.count(source, became, number)
+        if told.unrouted:
+            names = Counter(line["alert"] for line in told.unrouted)
+            log.info("alerts_unrouted", source=source, alerts=dict(names.most_common(MOST_NAMED)))
+        return told.answer()
+
+    def _one(self, heard: Heard, told: _Told) -> None:
+        if isinstance(heard, Malformed):
+            told.became["malformed"] += 1
+            told.problems.append({"field": heard.field, "expected": heard.expected})
+            return
+        signal = heard if isinstance(heard, Signal) else self.world.routing.signal_of(heard)
+        if isinstance(signal, Unrouted):
+            told.became["unrouted"] += 1
+            told.unrouted.append({"alert": signal.alert.name, "why": signal.why})
+            return
+        try:
+            admission = self.world.engine.take(signal)
+        except BadInput as wrong:  # the routes made what no page takes: theirs to mend, and no reason to send it again
+            told.became["unrouted"] += 1
+            told.unrouted.append({"alert": signal.labels.get("alertname", signal.name), "why": str(wrong)})
+            return
+        told.became[_became(admission)] += 1
+        if admission is not None:
+            told.incidents[admission.incident] = None
+
+    def _refuse_a_backlog(self) -> None:
         waiting, most = self.counted.recent().overdue, self.world.settings.web.backlog
         if waiting > most:
             detail = f"{waiting} incidents are overdue; send it again later"
             raise Refused(429, "backlog", detail, {"Retry-After": "30"})
-        admission = self.world.engine.take(signal)
-        if admission is None:
-            return {"incident": None, "absorbed": False, "duplicate": False, "resolved": True}
-        return {**admission.model_dump(mode="json"), "resolved": False}
+
+
+def _became(admission: Admission | None) -> str:
+    """A word for metrics and answers."""
+    if admission is None:
+        return "resolved"
+    if admission.duplicate:
+        return "duplicate"
+    return "absorbed" if admission.absorbed else "opened"

@@ -7,6 +7,7 @@ from typing import Protocol
 from byteport.engine.intake import ByHand
 from byteport.engine.pages import Pages
 from byteport.engine.policy import Policy
+from byteport.engine.routing import Routing
 from byteport.model.signal import Signal
 from byteport.records.figures import Figures
 from byteport.settings import Settings
@@ -38,3 +39,5 @@ class World(Protocol):
     def pages(self) -> Pages: ...
     @property
     def policy(self) -> Policy: ...
+    @property
+    def routing(self) -> Routing: ...

@@ -17,15 +17,26 @@ from byteport.adapters.ledger import PostgresLedger, migrate
 from byteport.engine.intake import Intake
 from byteport.engine.pages import Pages
 from byteport.engine.policy import Policy
+from byteport.engine.routing import Routing
 from byteport.records.incident import Phase
 from byteport.runbooks.database.db_connection_pool_exhaustion import RUNBOOK
 from byteport.settings import Settings
+from byteport.sources.default_routes import default_routes
 from byteport.web.app import create
 from tests.servers import eventually
 
 TOKEN = "a-token-for-tests-only"
 SECRET = "a-webhook-secret-for-tests"
 SLUG = RUNBOOK.name
+ROUTES = [
+    {
+        "name": "shop's database",
+        "match": {"alertname": "DatabaseFull"},
+        "signal": "db_pool_exhausted",
+        "target": {"kind": "database", "key": "{instance|server}/{datname}", "within": ["server:{instance|server}"]},
+        "labels": {"team": "{team:-unknown}"},
+    }
+]
 
 
 class NoDoorbell:
@@ -46,6 +57,10 @@ class StandingWorld:
     ledger: PostgresLedger
     pages: Pages = field(default_factory=lambda: Pages((RUNBOOK,)))
     policy: Policy = field(default_factory=Policy)
+
+    @property
+    def routing(self) -> Routing:
+        return Routing(self.pages, self.settings.routes, default_routes())
 
     @property
     def engine(self) -> Intake:
@@ -104,7 +119,8 @@ def standing(ledger_url: str, tmp_path) -> Iterator[StandingWorld]:
             "database_url": ledger_url,
             "data_dir": tmp_path,
             "web": {"token": TOKEN},
-            "webhooks": {"generic": {"secret": SECRET}},
+            "webhooks": {"generic": {"secret": SECRET}, "alertmanager": {"secret": SECRET}},
+            "routes": ROUTES,
         }
     )
     ledger = PostgresLedger(ledger_url)

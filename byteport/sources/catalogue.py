@@ -1,0 +1,10 @@
+"""Every source under /webhooks/ that speaks a form of its own, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from byteport.sources import alertmanager
+from byteport.sources.incoming import Source
+
+SOURCES: Mapping[str, Source] = {source.name: source for source in (alertmanager.SOURCE,)}
