@@ -90,7 +90,8 @@ class Ledger(Abandoned, Audited, Protocol):
 
     def condition_cleared(self, runbook: str, signal: Signal) -> None:
         """The source looked and the condition is gone: date it on the open incident (`clear_since`), if any, once.
-        Nothing for an event that was taken before, or one that is older than what the same source has fired since."""
+        Nothing for an event that was taken before, for one that is older than what the same source has fired since, or
+        while another condition that the source told of the incident has not ended."""
         ...
 
     def known_target(self, target: Target) -> Target | None:

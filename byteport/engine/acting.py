@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from byteport.engine import locks
+from byteport.engine import clearing, locks
 from byteport.engine.asking import FRESH
 from byteport.engine.deciding import hand_over
 from byteport.engine.work import MOST_RELOOKS, Work, jittered
@@ -31,8 +31,8 @@ def act(work: Work) -> Change:
         return _left_to_hands(work)
     if plan is None:
         return work.escalate("acting without a plan")
-    if incident.clear_since is not None and not work.has_written:
-        return _recovered(work, "the source says that the condition has cleared")
+    if (change := clearing.cancelled(work)) is not None:
+        return change
     if not incident.locked:
         return _take_locks(work, plan)
     if incident.cursor >= len(plan.steps):
@@ -141,11 +141,7 @@ def _needs_a_look(work: Work, step: Do) -> Change | None:
         return None
     if truth.value is None:
         return work.escalate(f"{diagnosis.name} cannot be told any more: {truth.because}")
-    return _recovered(work, f"{diagnosis.name} is no longer so")
-
-
-def _recovered(work: Work, why: str) -> Change:
-    return work.go(Phase.WRITE_UP, text=why, ending="recovered", reason=why).with_(release_locks=True)
+    return clearing.recovered(work, f"{diagnosis.name} is no longer so")
 
 
 def _refused(work: Work, step: Do, refused: Refused, heard: Sequence[Verdict]) -> Change:

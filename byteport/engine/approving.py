@@ -20,7 +20,8 @@ def ask(work: Work, made: Plan, told: Event) -> Change:
     asked = work.incident.asked + 1
     if asked > MOST_ASKED:
         return work.escalate("the plan was another again by the time it was approved", told, plan=made)
-    wait = {"due_at": work.now + APPROVAL_DEADLINE, "plan": made, "command": "", "asked": asked}
+    until = work.now + APPROVAL_DEADLINE
+    wait = {"due_at": until, "approve_by": until, "plan": made, "command": "", "asked": asked}
     return work.go(Phase.PLAN, told, text="waiting for approval", **wait)
 
 
@@ -30,12 +31,18 @@ def asked_before(work: Work) -> Change:
     if incident.attempt % 2:
         return _released(work)
     if incident.command != "approve":
-        return work.escalate("nobody approved the plan in time")
+        return _not_yet(work) or work.escalate("nobody approved the plan in time")
     digest = incident.plan.digest if incident.plan else ""
     told = Event(kind="approval", text=f"approved by {incident.command_by}", data={"plan": digest})
     fields = tuple(work.page.evidence.FIELDS)
     look = work.look(fields, "looking again before what was approved is done", attempt=1, command="")
     return look.with_(events=(told, *look.events))
+
+
+def _not_yet(work: Work) -> Change | None:
+    """Something else woke it: the deadline stands where it stood."""
+    until = work.incident.approve_by
+    return work.wait(until - work.now) if until is not None and until > work.now else None
 
 
 def _released(work: Work) -> Change:

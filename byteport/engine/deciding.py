@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from byteport.engine import approving
+from byteport.engine import approving, clearing
 from byteport.engine.rehearsal import rehearse
 from byteport.engine.standing import NotSilenced
 from byteport.engine.work import Work
@@ -72,7 +72,7 @@ def plan(work: Work) -> Change:
     """Freeze the plan, and let the mode and what stands decide whether it is rehearsed, asked for, or carried out."""
     incident = work.incident
     if incident.plan is not None:
-        return approving.asked_before(work)
+        return clearing.cancelled(work) or approving.asked_before(work)
     if incident.diagnosis is None:
         return work.escalate("planned without a diagnosis")
     made = work.page.plan(incident.diagnosis, work.evidence)
@@ -87,6 +87,8 @@ def plan(work: Work) -> Change:
         return _rehearsed(work, made, told)
     if (held_back := _suppressed(work)) is not None:
         return _left_alone(work, made, told, held_back)
+    if (over := clearing.cancelled(work)) is not None:
+        return over
     if incident.mode is Mode.APPROVE:
         return approving.ask(work, made, told)
     return work.go(Phase.ACT, told, text=_in_words(made), plan=made)

@@ -131,6 +131,7 @@ def signal_by(route: Route, alert: Alert) -> Signal:
         value=alert.value,
         labels=_bounded({"alertname": alert.name, **alert.labels, **added}, added),
         event_id=alert.event_id,
+        condition=alert.condition,
         resolved=alert.resolved,
         raw=alert.raw,
     )

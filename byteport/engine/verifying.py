@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from byteport.engine import clearing
 from byteport.engine.work import Work
 from byteport.grammar.runbook import Check
 from byteport.model.units import seconds
@@ -27,7 +28,7 @@ def verify(work: Work) -> Change:
     if change := work.look_again(fields):
         return change
     results = tuple(_looked_at(work, check) for check in work.page.verify)
-    told = tuple(_told(result) for result in results)
+    told = (*map(_told, results), *clearing.shown(work))
     if _all_well(work.page.verify, results, work.now):
         change = work.go(
             Phase.WRITE_UP, *told, text="verified", checks=results, ending="resolved", reason="verified",

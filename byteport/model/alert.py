@@ -27,8 +27,8 @@ class Alert(Value):
     """One thing that a source told, in its own words. Routes read `source`, `name` and `labels`.
 
     `event_id` is the source's own identity of this telling: the same one twice is one. It may change while an alert
-    goes on firing, so that one which outlives its incident is heard again. `fired_at` of a resolved one is when it
-    ended.
+    goes on firing, so that one which outlives its incident is heard again. `condition` stays the same from its first
+    telling to its end (a fingerprint), where the source has such a thing. `fired_at` of a resolved one is when it ended.
     """
 
     source: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
@@ -40,4 +40,5 @@ class Alert(Value):
     value: float | None = None
     labels: dict[Key, Text] = Field(default_factory=dict, max_length=64)
     event_id: Annotated[str, StringConstraints(max_length=256)] = ""
+    condition: Annotated[str, StringConstraints(max_length=256)] = ""
     raw: dict[str, Any] = Field(default_factory=dict)

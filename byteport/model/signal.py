@@ -35,7 +35,9 @@ class Mode(StrEnum):
 class Signal(Value):
     """What a source saw: `name` is a signal that runbooks claim, `value` its figure where it has one.
 
-    `event_id` is the source's own identity of the event: the same one twice is one signal.
+    `event_id` is the source's own identity of the event: the same one twice is one signal. `condition` is its identity
+    of what is wrong, from the first telling to the end of it: several may be wrong with one target, and it is well only
+    when all of them have ended. Empty where the source tells of one matter a target.
     """
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
@@ -47,5 +49,6 @@ class Signal(Value):
     value: float | None = None
     labels: dict[Key, Text] = Field(default_factory=dict, max_length=64)
     event_id: Annotated[str, StringConstraints(max_length=256)] = ""
+    condition: Annotated[str, StringConstraints(max_length=256)] = ""
     resolved: bool = False
     raw: dict[str, Any] = Field(default_factory=dict)

@@ -58,7 +58,7 @@ class Incident(Value):
     """`due_at` is every wait, retry and back-off; `cursor` the next step of the frozen plan, `attempt` tries of it.
 
     `look_until` is the open round's deadline; `relooks` counts looks before a step that left its evidence too old,
-    `asked` how often a person was asked for a plan;
+    `asked` how often a person was asked for a plan, and `approve_by` until when they may answer;
     `escalated_at` says that people were told; `ending` how it closed; `driver` names the one process that may move it
     (empty: the fleet).
     """
@@ -79,6 +79,7 @@ class Incident(Value):
     attempt: int = 0
     relooks: int = 0
     asked: int = 0
+    approve_by: AwareDatetime | None = None
     version: int = 0
     reason: str = ""
     ending: Ending = ""

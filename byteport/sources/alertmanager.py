@@ -57,6 +57,7 @@ def _alert(told: Mapping[str, Any], payload: Json, incoming: Incoming) -> Alert:
         severity=severity_of(given.get("severity")),
         summary=text(notes.get("summary") or notes.get("description") or notes.get("message")),
         labels={str(name): str(value) for name, value in given.items() if name != "alertname"},
+        condition=text(told.get("fingerprint"), 64),
         event_id=identity if resolved else f"{identity}/{window_of(incoming)}",
         raw=struck({**told, "groupKey": payload.get("groupKey"), "receiver": payload.get("receiver")}),
     )

@@ -96,17 +96,20 @@ def _clear(cursor: Cursor, runbook: str, signal: Signal) -> None:
         return
     advise(cursor, "fingerprint", [f"{runbook}:{signal.target.key}"])
     row = _open_one(cursor, runbook, signal.target.key)
-    ends = row is not None and row["clear_since"] is None and not _has_fired_since(cursor, row, signal)
-    if ends or signal.event_id:
+    over = row is not None and row["clear_since"] is None and not _has_fired_since(cursor, row, signal)
+    if over or signal.event_id:
         _keep(cursor, row["id"] if row is not None else None, signal)
-    if row is None or not ends:
+    if row is None or not over:
+        return
+    if (still := _still_fires(cursor, row, signal)) is not None:
+        append(cursor, row["id"], [Event(kind="cleared", text=f"one condition has cleared; {still} has not")])
         return
     cursor.execute(
         """
         update byteport.incidents set clear_since = byteport.clock(),
-            nudges = nudges + (phase = 'escalate')::int,
-            due_at = case when phase = 'escalate' then least(due_at, byteport.clock()) else due_at end,
-            woken_at = case when phase = 'escalate' then null else woken_at end
+            nudges = nudges + (phase in ('escalate', 'plan'))::int,
+            due_at = case when phase in ('escalate', 'plan') then least(due_at, byteport.clock()) else due_at end,
+            woken_at = case when phase in ('escalate', 'plan') then null else woken_at end
         where id = %s
         """,
         [row["id"]],
@@ -115,15 +118,37 @@ def _clear(cursor: Cursor, runbook: str, signal: Signal) -> None:
 
 
 def _has_fired_since(cursor: Cursor, row: Row, signal: Signal) -> bool:
-    """Both dates are the source's own; nobody else's clock is compared with them."""
+    """Both dates are the source's own; nobody else's clock is compared with them. Where it names what has cleared, only
+    that counts."""
     cursor.execute(
         """
-        select exists (select from byteport.signals where incident = %s and source = %s and not resolved
-                       and (signal ->> 'fired_at')::timestamptz > %s) as fired
+        select exists (select from byteport.signals where incident = %(incident)s and source = %(source)s
+                       and not resolved and (signal ->> 'fired_at')::timestamptz > %(at)s
+                       and (%(condition)s = '' or coalesce(signal ->> 'condition', '') in ('', %(condition)s))) as fired
         """,
-        [row["id"], signal.source, signal.fired_at],
+        {"incident": row["id"], "source": signal.source, "at": signal.fired_at, "condition": clean(signal.condition)},
     )
     return bool(cursor.fetchall()[0]["fired"])
+
+
+def _still_fires(cursor: Cursor, row: Row, signal: Signal) -> str | None:
+    """Another condition that the same source has told of this incident and not ended since, in its words; None where
+    all have ended, or it does not tell them apart."""
+    cursor.execute(
+        """
+        select f.signal ->> 'summary' as summary, f.signal ->> 'condition' as condition from byteport.signals f
+        where f.incident = %(incident)s and f.source = %(source)s and not f.resolved
+          and coalesce(f.signal ->> 'condition', '') not in ('', %(condition)s)
+          and not exists (
+            select from byteport.signals r where r.incident = f.incident and r.source = f.source and r.resolved
+               and r.signal ->> 'condition' = f.signal ->> 'condition'
+               and (r.signal ->> 'fired_at')::timestamptz >= (f.signal ->> 'fired_at')::timestamptz)
+        order by f.id desc limit 1
+        """,
+        {"incident": row["id"], "source": signal.source, "condition": clean(signal.condition)},
+    )
+    found = cursor.fetchone() if signal.condition else None
+    return None if found is None else str(found["summary"] or found["condition"])
 
 
 def _open_one(cursor: Cursor, runbook: str, target_key: str) -> Row | None:
