@@ -18,7 +18,7 @@ from byteport.model.base import Value
 from byteport.model.signal import Mode, Severity, Signal
 from byteport.model.target import Target
 from byteport.records.change import Change, Lease, LockConflict, LockWanted
-from byteport.records.delivery import Delivery, Postmortem, Receipt
+from byteport.records.delivery import Postmortem
 from byteport.records.event import Event, StoredEvent
 from byteport.records.evidence import Answer, GroupLease, Looked, StoredAnswer
 from byteport.records.incident import Incident, Phase
@@ -27,6 +27,7 @@ from byteport.records.outcome import Done, Failed, Refused
 from byteport.records.standing import NewVeto, PauseRow, Promotion, Standing
 from byteport.stores_abandoned import Abandoned, Due
 from byteport.stores_audit import Audited
+from byteport.stores_people import People
 
 
 class Admission(Value):
@@ -77,7 +78,7 @@ class Listing(Value):
     signals: int
 
 
-class Ledger(Abandoned, Audited, Protocol):
+class Ledger(Abandoned, Audited, People, Protocol):
     """The truth. Transitions are compare-and-set on the claim's token and the version; the journal line commits with
     what it tells. All times are the ledger's own."""
 
@@ -193,21 +194,7 @@ class Ledger(Abandoned, Audited, Protocol):
         context lasts, so that no intent opens meanwhile."""
         ...
 
-    # -- people ------------------------------------------------------------------------------------------------------
-    def deliveries_due(self, limit: int = 20) -> list[Delivery]:
-        """Take due deliveries for 60 s each (SKIP LOCKED); `tries` counts up."""
-        ...
-
-    def still_to_send(self, delivery: Delivery) -> bool:
-        """Whether it is still the taker's, which then has another 60 s; asked just before it is sent."""
-        ...
-
-    def delivered(self, delivery: Delivery, receipt: Receipt) -> None: ...
-    def not_delivered(self, delivery: Delivery, error: str, again_in: timedelta | None) -> None:
-        """None: given up; the state becomes failed."""
-        ...
-
-    def deliveries_of(self, incident_id: str) -> list[Delivery]: ...
+    # -- reading ------------------------------------------------------------------------------------------------------
     def postmortem(self, incident_id: str) -> Postmortem | None: ...
     def events(self, incident_id: str, after_seq: int = 0) -> list[StoredEvent]: ...
     def listing(self, *, open_only: bool = False, limit: int = 50, before: str = "") -> list[Listing]: ...
@@ -219,7 +206,6 @@ class Ledger(Abandoned, Audited, Protocol):
         ...
 
     def pauses(self) -> list[PauseRow]: ...
-    def silence(self, match: Mapping[str, str], length: timedelta, why: str, who: str) -> int: ...
     def veto(self, new: NewVeto) -> None:
         """That the page leaves the target alone; nothing where the same act's undo was seen before."""
         ...

@@ -9,10 +9,9 @@ from __future__ import annotations
 import importlib
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import cached_property
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -33,7 +32,6 @@ from byteport.engine.policy import Policy
 from byteport.engine.routing import Routing
 from byteport.errors import BadConfiguration, Transient
 from byteport.model.signal import Mode
-from byteport.model.target import Target, TargetKind
 from byteport.ourselves import own_keys
 from byteport.ports import Readers, Writers
 from byteport.ports_database import Deploys, Rollouts
@@ -43,10 +41,10 @@ from byteport.settings.database import address
 from byteport.settings.pages import problems_with
 from byteport.sources.database import DatabasePoller, PollRules
 from byteport.sources.default_routes import default_routes
+from byteport.wiring_policy import policy_of
 
 Role = Literal["probe", "act", "decide", "web", "cli", "intake", "drive"]
 LOOKING: tuple[Role, ...] = ("probe", "act", "drive")
-CARRY_THEIR_OWN = (TargetKind.HOST, TargetKind.POD, TargetKind.NODE, TargetKind.DEPLOYMENT, TargetKind.CONTAINER)
 ACTING: tuple[Role, ...] = ("act", "drive")
 
 
@@ -175,14 +173,15 @@ def build(
     """Wire one process. Opens no connection by itself; `wakeups` by default are the fleet's, found by name."""
     found = plugins.find(settings.pages_folder)
     pages = pages_of(settings, found)
-    policy = policy_of(settings)
+    channels = channels_of(settings)
+    policy = policy_of(settings, tuple(channels))
     ledger = PostgresLedger(settings.ledger_dsn, storm_threshold=policy.storm_threshold)
     budgets = RedisBudgets(settings.budgets_dsn)
     patients = Patients(_patients(settings, role), acting=role in ACTING)
     source, own = deploys or NoDeploySource(), found.ports(looks=role in LOOKING, acts=role in ACTING)
     readers, writers = Looking(own[0], patients, source), Acting(own[1], patients, source)
     bells = wakeups or (NoDoorbell() if role in ("drive", "intake") else _fleet_wakeups())
-    outbox = Outbox(ledger, channels_of(settings), policy.fallback_channel)
+    outbox = Outbox(ledger, channels, policy.fallback_channel)
     engine = Engine(
         ledger, budgets, readers, writers, pages, policy, bells, outbox, driver=driver, has_hands=role in ACTING
     )
@@ -216,68 +215,6 @@ def _enabled(settings: Settings, pages: Sequence[Any]) -> frozenset[str]:
 
 def _order(settings: Settings) -> dict[str, int]:
     return {name: section.order for name, section in settings.runbooks.items() if section.order is not None}
-
-
-def policy_of(settings: Settings) -> Policy:
-    """The people's decisions as the engine reads them."""
-    limits = settings.policy
-    return Policy(
-        runbook_dry_run=settings.runbook_dry_run,
-        mode=settings.explicit_mode,
-        file_modes={name: s.mode for name, s in settings.runbooks.items() if s.mode is not None},
-        options={name: s.options for name, s in settings.runbooks.items()},
-        floor=limits.confidence_floor,
-        floors={n: s.confidence_floor for n, s in settings.runbooks.items() if s.confidence_floor is not None},
-        target_options=_target_options(settings),
-        annotations=_annotations(settings),
-        configured=_configured(settings),
-        pause_process=settings.pause,
-        pause_file=settings.pause_file,
-        storm_threshold=limits.storm_threshold,
-        max_concurrent=limits.max_concurrent_remediations,
-        first_day_rate=limits.first_day_rate,
-        self_targets=frozenset((*settings.self_targets, *own_keys(settings))),
-        base_url=settings.web.url,
-        channels=tuple(channels_of(settings)),
-        configuration=settings.digest(),
-        retention=timedelta(days=limits.retention_days),
-    )
-
-
-def _section_of(settings: Settings, target: Target) -> Any:
-    """The configured database that a target is, or None."""
-    if target.kind is not TargetKind.DATABASE:
-        return None
-    return next((section for section in settings.databases.values() if section.key == target.key), None)
-
-
-def _configured(settings: Settings) -> Callable[[Target], Target | None]:
-    """A configured database as it stands there: what it is within decides caps, locks and self-protection."""
-    known = {(TargetKind.DATABASE, section.key): section.target(name) for name, section in settings.databases.items()}
-    return lambda target: known.get((target.kind, target.key))
-
-
-def _annotations(settings: Settings) -> Callable[[Target], Mapping[str, str] | None]:
-    """Databases have their opt-ins and opt-outs in the configuration. Of what carries its own, and of a database that
-    is not configured, nothing is known here."""
-
-    def annotations(target: Target) -> Mapping[str, str] | None:
-        if (section := _section_of(settings, target)) is not None:
-            known: Mapping[str, str] = section.annotations
-            return known
-        return None if target.kind is TargetKind.DATABASE or target.kind in CARRY_THEIR_OWN else {}
-
-    return annotations
-
-
-def _target_options(settings: Settings) -> Callable[[Target], Mapping[str, Any]]:
-    """What the configuration says of one target beside the page's options."""
-
-    def options(target: Target) -> Mapping[str, Any]:
-        section = _section_of(settings, target)
-        return {"allowlist": section.allowlist, "workloads": section.workloads} if section is not None else {}
-
-    return options
 
 
 def _patients(settings: Settings, role: Role) -> tuple[Patient, ...]:

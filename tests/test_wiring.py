@@ -9,7 +9,7 @@ import pytest
 
 from byteport.model.target import Target, TargetKind
 from byteport.settings import Settings
-from byteport.wiring import policy_of
+from byteport.wiring_policy import policy_of
 
 FILE = """
 database_url: postgresql://byteport@ledger.example.net/byteport

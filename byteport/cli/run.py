@@ -57,11 +57,11 @@ def run(scene: Scene, runbook: str, db: str, dry_run: bool, timeout: int, as_jso
 
 def refuse_early(settings: Settings, runbook: str, dry_run: bool) -> None:
     """Before any server is started: a switch that forbids acting ends the command (exit 2) and is named."""
-    from byteport import wiring
     from byteport.errors import BadInput
+    from byteport.wiring_policy import policy_of
 
     slug = runbook.replace("-", "_")
-    if not dry_run and (switch := wiring.policy_of(settings).forbidding_switch(slug)):
+    if not dry_run and (switch := policy_of(settings).forbidding_switch(slug)):
         raise BadInput("--no-dry-run", f"forbidden by {switch}")
 
 

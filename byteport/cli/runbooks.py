@@ -21,6 +21,7 @@ def _installed(scene: Scene) -> tuple[Any, Any, Any, dict[str, Any]]:
     from byteport.cli.stores import found as stores_found
     from byteport.engine.pages import Pages
     from byteport.errors import BadConfiguration
+    from byteport.wiring_policy import policy_of
 
     settings = scene.settings()
     loaded = plugins.find(settings.pages_folder)
@@ -32,7 +33,7 @@ def _installed(scene: Scene) -> tuple[Any, Any, Any, dict[str, Any]]:
         if {key for key, _ in wrong.problems} - {"database_url", "broker_url"}:
             raise
         # no stores are configured: nobody can have promoted anything
-    return Pages(loaded.pages), loaded.broken, wiring.policy_of(settings), promotions
+    return Pages(loaded.pages), loaded.broken, policy_of(settings), promotions
 
 
 @runbooks.command("list")

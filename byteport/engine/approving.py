@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from byteport.engine import telling
 from byteport.engine.work import Work
 from byteport.grammar.diagnosis import Diagnosis
 from byteport.grammar.plan import Plan
@@ -22,7 +23,8 @@ def ask(work: Work, made: Plan, told: Event) -> Change:
         return work.escalate("the plan was another again by the time it was approved", told, plan=made)
     until = work.now + APPROVAL_DEADLINE
     wait = {"due_at": until, "approve_by": until, "plan": made, "command": "", "asked": asked}
-    return work.go(Phase.PLAN, told, text="waiting for approval", **wait)
+    change = work.go(Phase.PLAN, told, text="waiting for approval", tellings=work.incident.tellings + 1, **wait)
+    return change.with_(messages=telling.approval(work, made, until))
 
 
 def asked_before(work: Work) -> Change:
@@ -36,7 +38,7 @@ def asked_before(work: Work) -> Change:
     told = Event(kind="approval", text=f"approved by {incident.command_by}", data={"plan": digest})
     fields = tuple(work.page.evidence.FIELDS)
     look = work.look(fields, "looking again before what was approved is done", attempt=1, command="")
-    return look.with_(events=(told, *look.events))
+    return look.with_(events=(told, *look.events), messages=telling.taken(work, told.text))
 
 
 def _not_yet(work: Work) -> Change | None:

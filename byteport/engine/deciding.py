@@ -152,7 +152,7 @@ def _suppressed(work: Work) -> Verdict | None:
     if acted is not None and acted < work.page.cooldown and not incident.person:
         return _cooling(work, work.page.cooldown - acted)
     standing = work.ledger.standing(incident.id, incident.runbook, target)
-    why = standing.silence or work.policy.maintenance(target)
+    why = standing.silence or work.policy.maintenance(incident.runbook, incident.signal, standing.now)
     return NotSilenced(name="silence").silenced(why, standing.silenced_until) if why else None
 
 

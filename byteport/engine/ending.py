@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
-from byteport.engine import postmortem, telling, undo
+from byteport.engine import paging, postmortem, telling, undo
 from byteport.engine.work import Work
 from byteport.model.signal import Severity
 from byteport.model.units import days, minutes, seconds
@@ -28,17 +30,28 @@ def escalate(work: Work) -> Change:
     if not unsettled and not people_first and (change := undo.settle_next(work)) is not None:
         return change
     if untold:
-        severity = str(incident.signal.severity)
-        messages = telling.escalation(work)
-        told = Event(
-            kind="escalation", text=incident.reason, data={"channels": [message.channel for message in messages]}
-        )
-        since = incident.escalated_at or work.now
-        rest = work.wait(_rest(work, unsettled), told, escalated_at=since, severity_told=severity)
-        return rest.with_(messages=messages, release_locks=not keep)
+        return _told(work, unsettled).with_(release_locks=not keep)
+    if not unsettled and (change := paging.next_word(work, _rest(work, unsettled))) is not None:
+        return change.with_(release_locks=not keep)
     if (ending := _ended(work)) and not unsettled:
         return work.go(Phase.WRITE_UP, text=ending[1], ending=ending[0])
     return work.wait(_rest(work, unsettled)).with_(release_locks=not keep)
+
+
+def _told(work: Work, unsettled: bool) -> Change:
+    """People hear of it, or the journal alone where they have heard of it often enough."""
+    incident = work.incident
+    messages = telling.escalation(work) if paging.may_tell(work) else ()
+    channels = {"channels": [message.channel for message in messages]}
+    said = Event(kind="escalation", text=incident.reason, data=channels)
+    noted: dict[str, Any] = {
+        "escalated_at": incident.escalated_at or work.now,
+        "severity_told": str(incident.signal.severity),
+        "told_at": work.now if messages else incident.told_at,
+        "tellings": incident.tellings + bool(messages),
+    }
+    rest = _rest(replace(work, incident=incident.model_copy(update=noted)), unsettled)
+    return work.wait(rest, said if messages else paging.spent(work, incident.reason), **noted).with_(messages=messages)
 
 
 def _told_meanwhile(work: Work) -> Change | None:
@@ -56,7 +69,10 @@ def tell_plainly(work: Work, problem: str, *events: Event) -> Change:
     reason = f"{incident.reason}; {problem}" if incident.reason else problem
     messages = telling.plainly(work, reason)
     told = Event(kind="escalation", text=reason, data={"channels": [message.channel for message in messages]})
-    since = {"escalated_at": work.now, "severity_told": str(incident.signal.severity)}
+    since = {
+        "escalated_at": work.now, "severity_told": str(incident.signal.severity),
+        "told_at": work.now, "tellings": incident.tellings + 1,
+    }  # fmt: skip
     return work.wait(minutes(1), *events, told, reason=reason, **since).with_(messages=messages)
 
 
@@ -95,6 +111,8 @@ def _rest(work: Work, unsettled: bool) -> timedelta:
     left = since + REST - work.now
     if incident.clear_since is not None:
         left = min(left, incident.clear_since + CLEAR_FOR - work.now)
+    if (repeat := paging.due_in(work)) is not None:
+        left = min(left, repeat or work.policy.repeat_after)
     return max(left, seconds(1))
 
 

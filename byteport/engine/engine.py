@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from byteport.engine import acting, deciding, ending, verifying
+from byteport.engine import acting, deciding, ending, polling, verifying
 from byteport.engine.gate import Gate
 from byteport.engine.gathering import ask_all
 from byteport.engine.intake import ByHand, Intake
@@ -192,6 +192,7 @@ class Engine:
             why = f"no worker has page {orphan.page} any more"
             self.ledger.adopt(orphan.incident, digests[orphan.runbook], diagnose_anew=True, reason=why)
         leave_to_people(self.ledger, tuple(digests), self.policy)
+        polling.watch(self.ledger, self.policy)
         self.ledger.forget_before(
             max([self.policy.retention, *(page.cooldown for page in self.pages.by_name.values())])
         )

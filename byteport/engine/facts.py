@@ -34,7 +34,7 @@ def look_now(ledger: Ledger, policy: Policy, errand: Errand) -> Facts:
         needed=_locks_of(policy, errand, standing),
         paused=paused_words(standing.pauses, here := policy.paused_here()),
         resumes=when_resumed([row.who for row in standing.pauses], here),
-        silenced=standing.silence or policy.maintenance(target),
+        silenced=standing.silence or policy.maintenance(incident.runbook, incident.signal, standing.now),
         silenced_until=standing.silenced_until,
         vetoed=standing.veto.why if standing.veto else "",
         vetoed_until=standing.veto.until if standing.veto else None,

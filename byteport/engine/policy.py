@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from byteport.grammar.runbook import CONFIDENCE_FLOOR, Runbook
-from byteport.model.signal import Mode
+from byteport.model.signal import Mode, Signal
 from byteport.model.target import Target
 from byteport.records.standing import Promotion
 
@@ -21,9 +21,10 @@ _STRICTNESS = (Mode.DRY_RUN, Mode.APPROVE, Mode.LIVE)
 class Policy:
     """`file_modes` are explicit modes of the configuration; they can only hold a runbook back.
 
-    `configured` answers a target as the configuration has it. `annotations` answers None for a target whose opt-ins
-    and opt-outs cannot be read. The three limits that are policy (`storm_threshold`, `max_concurrent`,
-    `first_day_rate`) may be raised; no other limit may.
+    `maintenance(runbook, signal, now)` says which window is open for it, empty for none. `team(runbook, signal)` names
+    the team that is told. `operators` are the channels for what concerns BytePort itself. `configured` answers a target
+    as the configuration has it. `annotations` answers None for a target whose opt-ins and opt-outs cannot be read. The
+    three limits that are policy (`storm_threshold`, `max_concurrent`, `first_day_rate`) may be raised; no other may.
     """
 
     runbook_dry_run: bool | None = None
@@ -34,7 +35,7 @@ class Policy:
     floor: int = CONFIDENCE_FLOOR
     floors: Mapping[str, int] = field(default_factory=dict)
     annotations: Callable[[Target], Mapping[str, str] | None] = lambda _target: {}
-    maintenance: Callable[[Target], str] = lambda _target: ""
+    maintenance: Callable[[str, Signal, datetime], str] = lambda _runbook, _signal, _now: ""
     configured: Callable[[Target], Target | None] = lambda _target: None
     pause_process: bool = False
     pause_file: Path = Path("/etc/byteport/pause")
@@ -44,6 +45,10 @@ class Policy:
     self_targets: frozenset[str] = frozenset()
     base_url: str = ""
     channels: tuple[str, ...] = ()
+    team: Callable[[str, Signal], str] = lambda _runbook, _signal: ""
+    operators: tuple[str, ...] = ()
+    notifications: int = 5
+    repeat_after: timedelta = timedelta(minutes=15)
     fallback_channel: str = "journal"
     configuration: str = ""
     retention: timedelta = timedelta(days=90)

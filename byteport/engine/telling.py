@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from byteport.engine import postmortem
 from byteport.engine.from_page import from_page
 from byteport.engine.work import Work
+from byteport.grammar.plan import Do, Plan
 from byteport.grammar.story import Story
 from byteport.model.signal import Mode
 from byteport.records.delivery import Kind, Message
@@ -14,13 +17,41 @@ from byteport.records.incident import Incident
 from byteport.redaction import redact
 
 STORM = "storm_breaker"
+QUIET = ("postmark",)
 
 
 def escalation(work: Work) -> tuple[Message, ...]:
     """One message for each of the page's channels that is configured; the fallback where none is. In a storm all of
     its incidents are one matter, but for what was left behind at a target."""
     storm = "" if _left_something(work) else _storm_now(work)
-    return _messages(work, "escalation", storm or work.incident.reason, full=True)
+    return _messages(work, "escalation", storm or work.incident.reason, full=True, buttons=("ack",))
+
+
+def again(work: Work, reason: str) -> tuple[Message, ...]:
+    """A page that nobody has taken, louder; nothing in a storm, which has its digests."""
+    if _storm_now(work):
+        return ()
+    return _messages(work, "escalation", reason, full=False, buttons=("ack",), loud=True)
+
+
+def taken(work: Work, by: str) -> tuple[Message, ...]:
+    """Who is on it. No reason for a mail."""
+    told = _messages(work, "acknowledgement", by, full=False)
+    return tuple(message for message in told if not message.channel.startswith(QUIET))
+
+
+def approval(work: Work, plan: Plan, until: datetime) -> tuple[Message, ...]:
+    """Asking for a plan: what it would do, and until when somebody may say so."""
+    steps = "; ".join(steps_in_words(plan))
+    reason = f"waits until {until:%H:%M} UTC for somebody to approve: {steps}"
+    asked = _messages(work, "approval", reason, full=True, buttons=("approve", "cancel"), plan=plan.digest)
+    return tuple(m.with_(dedup_key=f"{m.dedup_key}|{plan.digest[:16]}|{work.incident.asked + 1}") for m in asked)
+
+
+def steps_in_words(plan: Plan) -> Iterator[str]:
+    """What a plan does, in real names; looks and waits by their kind."""
+    for number, step in enumerate(plan.steps, 1):
+        yield f"{number}. {step.move} on {step.action.subject}" if isinstance(step, Do) else f"{number}. {step.step}"
 
 
 def _storm_now(work: Work) -> str:
@@ -34,20 +65,22 @@ def _left_something(work: Work) -> bool:
 
 
 def resolution(work: Work) -> tuple[Message, ...]:
-    """How it ended; only where something was done or people had been told before."""
+    """How it ended; only where something was done or people had been told or asked before."""
     incident = work.incident
-    if not (work.has_written or incident.escalated_at):
+    if not (work.has_written or incident.escalated_at or incident.asked):
         return ()
     return _messages(work, "resolution", incident.reason, full=False)
 
 
-def _messages(work: Work, kind: Kind, reason: str, *, full: bool) -> tuple[Message, ...]:
+def _messages(work: Work, kind: Kind, reason: str, *, full: bool, **more: Any) -> tuple[Message, ...]:
     page, incident, story = work.page, work.incident, work.story(reason=reason)
     if reason.startswith(STORM):
         return _of_the_storm(work, kind, reason)
     fields = dict(from_page(page.escalate.summary, story, {}, _as_problem))
     bundle = _bundle(work, story) if full else {}
-    word = incident.word if kind == "resolution" else "escalated"
+    word = {"resolution": incident.word, "approval": "asks for approval", "acknowledgement": "acknowledged"}.get(
+        kind, "escalated"
+    )
     return tuple(
         Message(
             kind=kind,
@@ -61,6 +94,7 @@ def _messages(work: Work, kind: Kind, reason: str, *, full: bool) -> tuple[Messa
             text=str(redact(reason)),
             fields=redact(fields),
             bundle=redact(bundle),
+            **more,
         )
         for channel in channels_of(work)
     )
@@ -95,8 +129,12 @@ def _of_the_storm(work: Work, kind: Kind, reason: str) -> tuple[Message, ...]:
 
 
 def channels_of(work: Work) -> tuple[str, ...]:
-    configured = tuple(name for name in work.page.escalate.channels if name in work.policy.channels)
-    return configured or (work.policy.fallback_channel,)
+    """The page's channels that are configured, those of the team that the signal belongs to before the common ones."""
+    policy, incident = work.policy, work.incident
+    team = policy.team(incident.runbook, incident.signal)
+    wanted = [(f"{name}/{team}", name) for name in work.page.escalate.channels]
+    found = [next((name for name in names if name in policy.channels), "") for names in wanted]
+    return tuple(dict.fromkeys(name for name in found if name)) or (policy.fallback_channel,)
 
 
 def dedup_key(work: Work, kind: Kind) -> str:
@@ -106,7 +144,7 @@ def dedup_key(work: Work, kind: Kind) -> str:
     named = [names.get(name, incident.signal.target.key) for name in work.page.escalate.per]
     failed = "failed" if work.has_written and incident.ending == "" else ""
     parts = [kind, incident.runbook, *dict.fromkeys(named), _class(incident), str(incident.signal.severity), failed]
-    if kind == "resolution":
+    if kind in ("resolution", "acknowledgement"):
         parts.append(incident.id)
     return "|".join(part for part in parts if part)
 

@@ -28,7 +28,7 @@ class Alert(Value):
 
     `event_id` is the source's own identity of this telling: the same one twice is one. It may change while an alert
     goes on firing, so that one which outlives its incident is heard again. `condition` stays the same from its first
-    telling to its end (a fingerprint), where the source has such a thing. `fired_at` of a resolved one is when it ended.
+    telling to its end (a fingerprint), where the source has such a thing. A resolved one is dated by its end.
     """
 
     source: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]

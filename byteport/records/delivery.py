@@ -8,13 +8,15 @@ from pydantic import AwareDatetime, Field
 
 from byteport.model.base import Json, Value
 
-Kind = Literal["escalation", "resolution", "approval", "notice"]
+Kind = Literal["escalation", "resolution", "approval", "notice", "acknowledgement"]
 
 
 class Message(Value):
     """What is said, once for every channel. Redacted before it is stored.
 
-    `dedup_key` identifies the matter, `marker` this one message at the channel (what `find` looks for).
+    `dedup_key` identifies the matter, `marker` this one message at the channel (what `find` looks for). `loud` asks
+    the channel to make itself heard although the message adds to another. `buttons` are the words that a person may
+    answer with there (approve, cancel, ack), `plan` the digest that an approval is bound to.
     """
 
     kind: Kind
@@ -28,10 +30,15 @@ class Message(Value):
     bundle: Json = Field(default_factory=dict)
     dry_run: bool = False
     link: str = ""
+    loud: bool = False
+    buttons: tuple[str, ...] = ()
+    plan: str = ""
 
 
 class Delivery(Value):
-    """One message to one channel. `repeat_of` is the channel's reference of the message this one adds to."""
+    """One message to one channel. `repeat_of` is the channel's reference of the message this one adds to: for how an
+    incident ended, what was told of it first. `closes`: nothing else that was told there is still open. `incident` is
+    empty for what concerns none."""
 
     id: str
     incident: str
@@ -41,6 +48,7 @@ class Delivery(Value):
     due_at: AwareDatetime
     reference: str = ""
     repeat_of: str = ""
+    closes: bool = True
     error: str = ""
     sent_at: AwareDatetime | None = None
 

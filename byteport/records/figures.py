@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from pydantic import AwareDatetime, Field
 
 from byteport.model.base import Value
@@ -22,3 +24,15 @@ class Figures(Value):
     deliveries_failed: int = 0
     polled_seconds_ago: float | None = None
     pauses: int = 0
+
+
+class PollerRow(Value):
+    """A poller as the ledger has it. `silent_seconds` since it last heard an answer, or was first asked without one;
+    `told_at` while people have been told of that."""
+
+    name: str
+    period: timedelta
+    silent_seconds: float
+    error: str = ""
+    told_at: AwareDatetime | None = None
+    succeeded_at: AwareDatetime | None = None

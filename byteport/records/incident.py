@@ -59,8 +59,8 @@ class Incident(Value):
 
     `look_until` is the open round's deadline; `relooks` counts looks before a step that left its evidence too old,
     `asked` how often a person was asked for a plan, and `approve_by` until when they may answer;
-    `escalated_at` says that people were told; `ending` how it closed; `driver` names the one process that may move it
-    (empty: the fleet).
+    `escalated_at` says that people were told, `told_at` when last, `tellings` how often they were disturbed;
+    `ending` how it closed; `driver` names the one process that may move it (empty: the fleet).
     """
 
     id: str
@@ -99,6 +99,11 @@ class Incident(Value):
     verifying_since: AwareDatetime | None = None
     checks: tuple[CheckResult, ...] = ()
     escalated_at: AwareDatetime | None = None
+    told_at: AwareDatetime | None = None
+    tellings: int = 0
+    acknowledged_at: AwareDatetime | None = None
+    acknowledged_by: str = ""
+    acknowledgement_told: bool = False
     closed_at: AwareDatetime | None = None
     last_signal_at: AwareDatetime | None = None
     clear_since: AwareDatetime | None = None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from byteport.model.base import Value
 from byteport.model.signal import Mode
@@ -26,6 +27,61 @@ def when_resumed(who: Sequence[str], here: str = "") -> str:
     ends = [f"the pause by {name} is resumed" for name in dict.fromkeys(who)]
     ends += [f"this holds here no longer: {here}"] if here else []
     return f"when {' and '.join(ends)}" if ends else ""
+
+
+class Matcher(Value):
+    """A label that must have a value, must not, or must (not) match a pattern as a whole; a missing label is an empty
+    text. As Alertmanager has them. A pattern that cannot be read here agrees with everything: a silence that nobody
+    understands holds."""
+
+    name: str
+    value: str
+    is_regex: bool = False
+    is_equal: bool = True
+
+    def agrees(self, labels: Mapping[str, str]) -> bool:
+        told = labels.get(self.name, "")
+        if not self.is_regex:
+            return (told == self.value) is self.is_equal
+        try:
+            return (re.fullmatch(self.value, told) is not None) is self.is_equal
+        except re.error:
+            return True
+
+    def __str__(self) -> str:
+        sign = {(False, True): "=", (False, False): "!=", (True, True): "=~", (True, False): "!~"}
+        return f"{self.name}{sign[self.is_regex, self.is_equal]}{self.value}"
+
+
+class ForeignSilence(Value):
+    """A silence as another system has it."""
+
+    id: str
+    matchers: tuple[Matcher, ...] = Field(min_length=1)
+    why: str
+    who: str
+    since: AwareDatetime
+    until: AwareDatetime
+
+
+class SilenceRow(Value):
+    """A silence as it stands in the ledger; `origin` names the other system that has it, empty for one of ours."""
+
+    id: int
+    match: dict[str, object] = Field(default_factory=dict)
+    matchers: tuple[Matcher, ...] = ()
+    origin: str = ""
+    why: str
+    who: str
+    since: AwareDatetime
+    until: AwareDatetime
+
+    @property
+    def selects(self) -> str:
+        """In words."""
+        if self.matchers:
+            return " ".join(map(str, self.matchers))
+        return " ".join(f"{name}={value}" for name, value in sorted(self.match.items()))
 
 
 class Promotion(Value):

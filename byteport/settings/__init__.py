@@ -21,6 +21,7 @@ from byteport.model.signal import Mode
 from byteport.model.target import FullName, Target
 from byteport.settings import sources
 from byteport.settings.database import DatabaseSection, Name
+from byteport.settings.maintenance import MaintenanceSection
 from byteport.settings.section import Section
 from byteport.settings.sections import (
     ChannelsSection,
@@ -32,7 +33,9 @@ from byteport.settings.sections import (
 )
 
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-AGREED = {"mode", "runbook_dry_run", "runbooks", "pollers", "policy", "routes", "default_routes", "self_targets"}
+AGREED = {
+    "mode", "runbook_dry_run", "runbooks", "pollers", "policy", "routes", "default_routes", "maintenance", "self_targets",
+}  # fmt: skip
 SCHEMES = {
     "database_url": ("postgresql://", "postgres://"),
     "broker_url": ("redis://", "rediss://"),
@@ -96,6 +99,8 @@ class Settings(Section, BaseSettings):
     """What alerts become: the first route that fits decides, yours before the built-in ones."""
     default_routes: bool = True
     """Whether the built-in routes are tried after yours (`byteport routes list`)."""
+    maintenance: tuple[MaintenanceSection, ...] = Field(default=(), max_length=100)
+    """Windows that come again, in which nothing is changed."""
     web: WebSection = Field(default_factory=WebSection)
     """The HTTP service and the console."""
     channels: ChannelsSection = Field(default_factory=ChannelsSection)

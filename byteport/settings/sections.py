@@ -155,5 +155,12 @@ class PolicySection(Section):
     """Actions an hour that a newly live runbook may take in its first 24 h."""
     confidence_floor: int = Field(default=CONFIDENCE_FLOOR, ge=CONFIDENCE_FLOOR, le=100)
     """Percent below which nothing is changed, for every runbook."""
+    notifications: int = Field(default=5, ge=1, le=50)
+    """How often people are told of one incident at most; how it ended is told beside that."""
+    repeat_minutes: int = Field(default=15, ge=1, le=1440)
+    """Minutes after which a page (high or critical) that nobody has acknowledged is repeated."""
+    operators: tuple[str, ...] = Field(default=(), max_length=16)
+    """Channels for what concerns BytePort itself (a source that does not answer); not given: slack, pagerduty and
+    postmark, as far as they are configured."""
     retention_days: int = Field(default=90, ge=1, le=3650)
     """Days after which a closed incident is forgotten."""

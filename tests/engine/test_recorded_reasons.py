@@ -66,7 +66,7 @@ def test_a_silence_is_a_verdict_with_its_end(world: World) -> None:
 
 
 def test_a_maintenance_window_has_no_end_that_is_known(world: World) -> None:
-    with_policy(world, maintenance=lambda _target: "sundays")
+    with_policy(world, maintenance=lambda *_asked: "sundays")
     (verdict,) = world.verdicts(world.run(world.open("ward_one")).id)
     assert (verdict["frees_at"], verdict["lifts"]) == (None, "when the maintenance window ends")
 

@@ -15,10 +15,12 @@ from byteport.adapters.ledger.migrations import check_schema
 from byteport.adapters.ledger.moves import Moves
 from byteport.adapters.ledger.orders import Orders
 from byteport.adapters.ledger.outbox import OutboxRows
+from byteport.adapters.ledger.pollers import PollerRows
 from byteport.adapters.ledger.reading import Reading
 from byteport.adapters.ledger.recount import Recount
 from byteport.adapters.ledger.saving import Saving
 from byteport.adapters.ledger.signals import Signals
+from byteport.adapters.ledger.silences import Silences
 from byteport.adapters.ledger.stranded import StrandedRows
 from byteport.errors import Permanent
 from byteport.stores import Ledger
@@ -33,8 +35,10 @@ class PostgresLedger(
     Recount,
     Locks,
     OutboxRows,
+    PollerRows,
     Reading,
     Orders,
+    Silences,
     CountingLedger,
     StrandedRows,
     Auditing,

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from byteport.adapters.ledger.base import Stored
 from byteport.adapters.ledger.connection import Cursor
 from byteport.adapters.ledger.rows import Row, clean, json
-from byteport.errors import BadInput
+from byteport.adapters.ledger.silences import silence_of
 from byteport.model.signal import Mode
 from byteport.model.target import Target
 from byteport.records.standing import NewVeto, PauseRow, Promotion, Standing
-from byteport.redaction import redact
-
-OF_SIGNAL = ("runbook", "target", "kind", "signal", "source")
 
 # A silence names labels of the signal, or runbook, target, kind, signal and source; all that it names must agree.
 _STANDING = """
@@ -28,9 +25,17 @@ select t.now,
     (select coalesce(jsonb_agg(jsonb_build_object('id', id, 'runbook', runbook, 'why', why, 'who', who, 'since', since)
                                order by id), '[]')
      from byteport.pauses where ended_at is null and runbook in ('', %(runbook)s)) as pauses,
-    (select why || ' (' || who || ')' from byteport.silences, facts where until > t.now and match <@ known
+    (select why || ' (' || who || ')' from byteport.silences, facts
+     where until > t.now and since <= t.now and matchers is null and match <@ known
      order by until desc limit 1) as silence,
-    (select max(until) from byteport.silences, facts where until > t.now and match <@ known) as silenced_until,
+    (select max(until) from byteport.silences, facts
+     where until > t.now and since <= t.now and matchers is null and match <@ known) as silenced_until,
+    (select jsonb_agg(jsonb_build_object('matchers', matchers, 'why', why || ' (' || who || ')', 'until', until)
+                      order by until desc)
+     from byteport.silences where until > t.now and since <= t.now and matchers is not null) as matched,
+    (select known from facts) as known,
+    (select min(name) from byteport.pollers where starts_with(name, 'silences of ') and t.now - since > 3 * period)
+        as silences_unread,
     (select jsonb_build_object('until', until, 'why', why, 'incident', incident) from byteport.vetoes
      where runbook = %(runbook)s and target_key = %(target)s and until > t.now order by until desc limit 1) as veto,
     (select array_agg(key) from byteport.lasting_acts(%(runbook)s, %(target)s) as key) as lasting,
@@ -91,20 +96,6 @@ class Orders(Stored):
     def pauses(self) -> list[PauseRow]:
         found = self.rows("select id, runbook, why, who, since from byteport.pauses where ended_at is null order by id")
         return [PauseRow.model_validate(row) for row in found]
-
-    def silence(self, match: Mapping[str, str], length: timedelta, why: str, who: str) -> int:
-        """Raises BadInput for an empty match: it would mean everything. Labels are struck out as the signals' are, so a
-        value that nobody may see matches every other such value of that label."""
-        if not match:
-            raise BadInput("match", "at least one label, runbook, target, kind, signal or source")
-        (row,) = self.rows(
-            """
-            insert into byteport.silences (match, why, who, since, until)
-            select %s, %s, %s, t.now, t.now + %s::interval from (select byteport.clock() as now) t returning id
-            """,
-            [json(_as_stored(match)), clean(why), clean(who), length],
-        )
-        return int(row["id"])
 
     def veto(self, new: NewVeto) -> None:
         """The same act is undone once, whoever sees it first."""
@@ -194,19 +185,13 @@ class Orders(Stored):
         self.run(end)
 
 
-def _as_stored(match: Mapping[str, str]) -> dict[str, str]:
-    labels = {name: value for name, value in match.items() if name not in OF_SIGNAL}
-    return {**{name: value for name, value in match.items() if name in OF_SIGNAL}, **redact(labels)}
-
-
 def _standing(row: Row, runbook: str, threshold: int) -> Standing:
     until: datetime | None = row["storm_until"]
     stormy = until is not None and until > row["now"]
     values: dict[str, Any] = {
         "now": row["now"],
         "pauses": row["pauses"],
-        "silence": row["silence"] or "",
-        "silenced_until": row["silenced_until"],
+        **silence_of(row),
         "veto": row["veto"],
         "lasting": row["lasting"] or (),
         "self_keys": row["self_keys"] or (),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from byteport.adapters.ledger.base import Stored, advise, append
+from byteport.adapters.ledger.base import Stored, advise, append, now_of
 from byteport.adapters.ledger.connection import Cursor
 from byteport.adapters.ledger.rows import Row, clean, delivery_of, json
 from byteport.records.delivery import Delivery, Message, Receipt
@@ -25,18 +25,28 @@ with t as materialized (select byteport.clock() as now), found as (
 update byteport.deliveries d set state = 'sending', tries = tries + 1, sending_until = t.now + interval '60 seconds'
 from found, t where d.id = found.id
 returning d.*, (select r.reference from byteport.deliveries r
-                where r.id = d.repeats and r.state = 'sent') as repeats_reference
+                where r.id = d.repeats and r.state = 'sent') as repeats_reference,
+    not exists (select from byteport.deliveries o join byteport.incidents i on i.id = o.incident
+                where d.repeats in (o.id, o.repeats) and i.phase <> 'closed' and i.id <> d.incident) as closes
 """
 
 # What a person has ended is over: whatever comes after it is a matter of its own.
 _EARLIER = """
-select d.id, d.repeats, d.message, i.phase = 'closed' as is_over
-from byteport.deliveries d join byteport.incidents i on i.id = d.incident
+select d.id, d.repeats, d.message, i.phase is not null and i.phase = 'closed' as is_over
+from byteport.deliveries d left join byteport.incidents i on i.id = d.incident
 where d.dedup_key = %s and d.channel = %s and d.state in ('due', 'sending', 'sent')
   and (d.message ->> 'dry_run')::boolean = %s and d.created_at > %s
-  and not (i.phase = 'closed' and i.ending in ('closed', 'cancelled'))
+  and (i.id is null or not (i.phase = 'closed' and i.ending in ('closed', 'cancelled')))
 order by d.created_at desc, d.id desc
 """
+
+# What a person was told of an incident first on a channel: its end is told there.
+_FIRST_TOLD = """
+select coalesce(repeats, id) as root from byteport.deliveries
+where incident = %s and channel = %s and message ->> 'kind' in ('escalation', 'approval') and state <> 'failed'
+order by created_at, id limit 1
+"""
+ADDS = ("resolution", "acknowledgement")
 
 _STILL = """
 update byteport.deliveries set sending_until = byteport.clock() + interval '60 seconds'
@@ -91,6 +101,10 @@ class OutboxRows(Stored):
 
         self.run(note)
 
+    def notify(self, messages: Sequence[Message]) -> None:
+        """Messages that concern no incident."""
+        self.run(lambda cursor: post(cursor, None, messages, now_of(cursor)))
+
     def deliveries_of(self, incident_id: str) -> list[Delivery]:
         """Oldest first, suppressed repeats included."""
         found = self.rows(
@@ -104,13 +118,16 @@ class OutboxRows(Stored):
         return [delivery_of(row) for row in found]
 
 
-def post(cursor: Cursor, incident: str, messages: Sequence[Message], now: datetime) -> None:
+def post(cursor: Cursor, incident: str | None, messages: Sequence[Message], now: datetime) -> None:
     """Messages become deliveries. Inside a matter's window a message adds to the first one, or, where it says what was
-    said last of an incident that is still open, is kept as suppressed."""
+    said last of an incident that is still open, is kept as suppressed. How an incident ended, and who took it, is added
+    to what was told of it first. None: it concerns no incident."""
     advise(cursor, "matter", [f"{message.channel}:{message.dedup_key}" for message in messages])
     for place, message in enumerate(messages):
         earlier = _earlier(cursor, message, now)
         state, repeats = _state(message, earlier)
+        if repeats is None and message.kind in ADDS:
+            repeats = _first_told(cursor, incident, message)
         at = now + timedelta(microseconds=place)  # in the order in which they were said
         cursor.execute(
             """
@@ -149,11 +166,20 @@ def _state(message: Message, earlier: Sequence[Row]) -> tuple[str, str | None]:
     return ("suppressed" if is_said else "due"), root
 
 
+def _first_told(cursor: Cursor, incident: str | None, message: Message) -> str | None:
+    cursor.execute(_FIRST_TOLD, [incident, clean(message.channel)])
+    found = cursor.fetchone()
+    return None if found is None else str(found["root"])
+
+
 def _lock(cursor: Cursor, delivery: Delivery) -> None:
-    cursor.execute("select from byteport.incidents where id = %s for no key update", [delivery.incident])
+    if delivery.incident:
+        cursor.execute("select from byteport.incidents where id = %s for no key update", [delivery.incident])
 
 
 def _tell(cursor: Cursor, delivery: Delivery, state: str, more: dict[str, str]) -> None:
+    if not delivery.incident:
+        return
     message = delivery.message
     told = {"delivery": delivery.id, "channel": message.channel, "kind": message.kind, "tries": delivery.tries, **more}
     append(cursor, delivery.incident, [Event(kind="delivery", text=f"{message.channel}: {state}", data=told)])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from byteport.adapters.ledger.base import Stored, append, lock_incident
+from byteport.adapters.ledger.base import Stored, append, lock_incident, now_of
 from byteport.adapters.ledger.connection import Cursor
 from byteport.adapters.ledger.rows import Row, clean, read_incident
 from byteport.errors import BadInput
@@ -49,6 +49,10 @@ where (not byteport.counts_in(s, s.window_seconds, byteport.clock())
 """
 _FORGET_SIGNALS = """
 delete from byteport.signals where incident is null and received_at < byteport.clock() - %s::interval
+"""
+_FORGET_NOTICES = """
+delete from byteport.deliveries where incident is null and state not in ('due', 'sending')
+  and created_at < byteport.clock() - %s::interval
 """
 
 
@@ -94,6 +98,8 @@ class Reading(Stored):
             cursor.execute(_FORGET_SIGNALS, [age])
             cursor.execute("delete from byteport.silences where until < byteport.clock() - %s::interval", [age])
             cursor.execute("delete from byteport.vetoes where until < byteport.clock() - %s::interval", [age])
+            cursor.execute("delete from byteport.pollers where asked_at < byteport.clock() - interval '7 days'")
+            cursor.execute(_FORGET_NOTICES, [age])
             cursor.execute("delete from byteport.processes where seen_at < byteport.clock() - interval '1 day'")
             return forgotten
 
@@ -125,7 +131,7 @@ def _command(cursor: Cursor, incident_id: str, word: str, who: str, why: str, pl
     if row["phase"] == "closed":
         raise BadInput("incident", f"an open incident; {incident_id} has ended")
     if word == "approve":
-        _refuse_approval(row, plan)
+        _refuse_approval(row, plan, now_of(cursor))
     cursor.execute(
         """
         update byteport.incidents set
@@ -133,6 +139,10 @@ def _command(cursor: Cursor, incident_id: str, word: str, who: str, why: str, pl
             command_by = case when %(stands)s then %(who)s else command_by end,
             command_why = case when %(stands)s then %(why)s else command_why end,
             commands = commands + %(stands)s::int,
+            acknowledged_at = case when %(word)s = 'ack' then coalesce(acknowledged_at, byteport.clock())
+                              else acknowledged_at end,
+            acknowledged_by = case when %(word)s = 'ack' and acknowledged_at is null then %(who)s
+                              else acknowledged_by end,
             nudges = nudges + %(wakes)s::int,
             due_at = case when %(wakes)s then least(due_at, byteport.clock()) else due_at end,
             woken_at = case when %(wakes)s then null else woken_at end
@@ -155,14 +165,17 @@ def _command(cursor: Cursor, incident_id: str, word: str, who: str, why: str, pl
     return commanded
 
 
-def _refuse_approval(row: Row, seen: str) -> None:
-    """Raises BadInput where no plan waits for one, or a person has ended the incident meanwhile."""
+def _refuse_approval(row: Row, seen: str, now: datetime) -> None:
+    """Raises BadInput where no plan waits for one, its time is over, or a person has ended the incident meanwhile."""
     if row["command"] in ENDING:
         raise BadInput("command", f"nothing more; {row['command_by']} has given the word {row['command']!r}")
     if not (row["phase"] == Phase.PLAN and row["mode"] == Mode.APPROVE and row["state"]["plan"]):
         raise BadInput("command", f"approve only while a plan waits for approval; {row['id']} has none that does")
     if row["state"].get("attempt", 0) % 2:
         raise BadInput("command", f"nothing more; the plan of {row['id']} is approved and looked at again")
+    until = read_incident(row).approve_by
+    if until is not None and until <= now:
+        raise BadInput("command", f"an approval by {until:%H:%M:%S} UTC; that of {row['id']} comes too late")
     waiting = read_incident(row).plan
     if seen and (waiting is None or waiting.digest != seen):
         raise BadInput("plan", f"the plan that waits by now; that of {row['id']} was made anew since you saw it")

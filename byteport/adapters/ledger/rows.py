@@ -38,6 +38,8 @@ OF_INCIDENT = (
     "clear_since",
     "acted_at",
     "escalated_at",
+    "acknowledged_at",
+    "acknowledged_by",
     "closed_at",
     "command",
     "command_by",
@@ -140,9 +142,10 @@ def obligation_of(row: Row) -> Obligation:
 def delivery_of(row: Row) -> Delivery:
     """`repeats_reference` is what the channel called the message that this one adds to. A message that cannot be read
     here is told as far as its words go."""
-    fields = ("id", "incident", "state", "tries", "due_at", "reference", "error", "sent_at")
+    fields = ("id", "state", "tries", "due_at", "reference", "error", "sent_at")
     message = _known(row["message"], Message)
-    kept = {**{name: row[name] for name in fields}, "repeat_of": row["repeats_reference"] or ""}
+    told = {"incident": row["incident"] or "", "repeat_of": row["repeats_reference"] or ""}
+    kept = {**{name: row[name] for name in fields}, **told, "closes": row.get("closes", True)}
     try:
         return Delivery.model_validate({**kept, "message": message})
     except ValidationError:

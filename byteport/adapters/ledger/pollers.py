@@ -1,0 +1,85 @@
+"""Pollers: whose turn it is, and since when each has heard nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from byteport.adapters.ledger.base import Stored, now_of
+from byteport.adapters.ledger.connection import Cursor
+from byteport.adapters.ledger.outbox import post
+from byteport.adapters.ledger.rows import clean
+from byteport.records.delivery import Message
+from byteport.records.figures import PollerRow
+
+# Half a period: beat's ticks come a little early or late, and two beats or a tick that waited must not ask twice.
+_BEGINS = """
+insert into byteport.pollers as p (name, period, configuration, asked_at, since)
+select %(name)s, %(period)s, %(configuration)s, t.now, t.now from (select byteport.clock() as now) t
+on conflict (name) do update set period = excluded.period, asked_at = excluded.asked_at,
+    since = case when p.configuration = excluded.configuration then p.since else excluded.since end,
+    configuration = excluded.configuration
+where p.asked_at <= excluded.asked_at - excluded.period / 2
+returning name
+"""
+
+_POLLED = """
+update byteport.pollers set error = %(error)s,
+    since = case when %(error)s = '' then byteport.clock() else since end,
+    succeeded_at = case when %(error)s = '' then byteport.clock() else succeeded_at end
+where name = %(name)s returning name
+"""
+
+_CHANGED = """
+select name, period, extract(epoch from byteport.clock() - since)::float8 as silent_seconds, error, told_at,
+       succeeded_at
+from byteport.pollers
+where configuration = %(configuration)s
+  and (byteport.clock() - since > 3 * period) = (told_at is null)
+order by name
+for no key update skip locked
+"""
+
+_GONE = """
+delete from byteport.pollers where configuration <> %(configuration)s and asked_at < byteport.clock() - 3 * period
+"""
+
+_ROWS = """
+select name, period, extract(epoch from byteport.clock() - since)::float8 as silent_seconds, error, told_at,
+       succeeded_at
+from byteport.pollers where asked_at > byteport.clock() - interval '1 day' order by name
+"""
+
+
+class PollerRows(Stored):
+    """What pollers and whoever watches them write down."""
+
+    def poll_begins(self, name: str, period: timedelta, configuration: str) -> bool:
+        values = {"name": clean(name), "period": period, "configuration": clean(configuration)}
+        return bool(self.rows(_BEGINS, values))
+
+    def polled(self, name: str, error: str) -> None:
+        self.rows(_POLLED, {"name": clean(name), "error": clean(error)[:1000]})
+
+    def pollers(self) -> list[PollerRow]:
+        return [PollerRow.model_validate(row) for row in self.rows(_ROWS)]
+
+    def tell_of_pollers(self, configuration: str, words: Callable[[PollerRow], Sequence[Message]]) -> int:
+        """One transaction: who is told of, and that it was told."""
+
+        def tell(cursor: Cursor) -> int:
+            cursor.execute(_GONE, {"configuration": clean(configuration)})
+            cursor.execute(_CHANGED, {"configuration": clean(configuration)})
+            changed = [PollerRow.model_validate(row) for row in cursor.fetchall()]
+            for poller in changed:
+                post(cursor, None, words(poller), now_of(cursor))
+                cursor.execute(
+                    """
+                    update byteport.pollers set told_at = case when told_at is null then byteport.clock() end
+                    where name = %s
+                    """,
+                    [clean(poller.name)],
+                )
+            return len(changed)
+
+        return self.run(tell)
