@@ -25,6 +25,7 @@ HOMES = {
     "promote": "runbooks:promote",
     "permissions": "permissions:permissions",
     "guards": "standing:guards",
+    "silence": "silences:silence",
     "pause": "standing:pause",
     "resume": "standing:resume",
     "doctor": "doctor:doctor",

@@ -1,4 +1,5 @@
-"""What silences, maintenance windows and teams select by: the signal's labels, and runbook, target, kind, signal, source."""
+"""What silences, maintenance windows and teams select by: a signal's labels, and its runbook, target, kind, name
+and source."""
 
 from __future__ import annotations
 

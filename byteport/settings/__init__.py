@@ -34,7 +34,8 @@ from byteport.settings.sections import (
 
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 AGREED = {
-    "mode", "runbook_dry_run", "runbooks", "pollers", "policy", "routes", "default_routes", "maintenance", "self_targets",
+    "mode", "runbook_dry_run", "runbooks", "pollers", "policy", "routes", "default_routes", "maintenance",
+    "self_targets",
 }  # fmt: skip
 SCHEMES = {
     "database_url": ("postgresql://", "postgres://"),
