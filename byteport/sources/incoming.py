@@ -24,6 +24,7 @@ from byteport.redaction import redact
 MOST_ALERTS = 1000
 LONGEST_HEADER = 4096
 LONGEST_TEXT = 2048
+_UNREADABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _HEX = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -151,6 +152,14 @@ def attempt(read: Callable[[], Heard | None], at: str = "") -> Heard | None:
         return Malformed(".".join(part for part in (at, wrong.field) if part), wrong.expected)
 
 
+def part(payload: Mapping[str, Any], field: str, told_as: str = "") -> Mapping[str, Any]:
+    """The object under `field`; BadSignal names it, or `told_as`, where there is none."""
+    found = payload.get(field)
+    if not isinstance(found, Mapping):
+        raise BadSignal(told_as.rstrip(".") or field, "an object")
+    return found
+
+
 def _mapping(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise BadSignal("", "an object")
@@ -160,7 +169,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 def text(value: object, longest: int = LONGEST_TEXT) -> str:
     """A scalar as one bounded text for a summary; empty for anything else."""
     told = "" if value is None or isinstance(value, Mapping | list) else str(value)
-    return told.replace("\x00", " ")[:longest]
+    return _UNREADABLE.sub(" ", told)[:longest]
 
 
 def labels(**told: object) -> dict[str, str]:
@@ -179,11 +188,11 @@ def moment(value: object, field: str) -> datetime:
     """An ISO 8601 date with its offset; BadSignal otherwise."""
     try:
         told = datetime.fromisoformat(str(value))
-    except ValueError:
-        raise BadSignal(field, "a date in ISO 8601 with its offset") from None
-    if told.tzinfo is None:
-        raise BadSignal(field, "a date with its offset")
-    return told
+        if told.tzinfo is not None:
+            return told.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise BadSignal(field, "a date in ISO 8601 with its offset")
 
 
 def not_later(told: datetime, incoming: Incoming) -> datetime:

@@ -64,9 +64,9 @@ class Reception:
 
     def take_all(self, source: str, heard: Sequence[Heard]) -> Json:
         """{taken: {opened, absorbed, …: n}, incidents, unrouted, problems?}: everything that can be taken is stored,
-        whatever is wrong with the rest. Raises Refused(429) and Unavailable; what was stored by then is known again by
-        its event id when the message is sent once more."""
-        self._refuse_a_backlog()
+        whatever is wrong with the rest. Raises Refused(503), since some senders repeat after nothing else, and
+        Unavailable; what was stored by then is known again by its event id when the message is sent once more."""
+        self._refuse_a_backlog(503)
         told = _Told()
         for one in heard:
             self._one(one, told)
@@ -97,11 +97,11 @@ class Reception:
         if admission is not None:
             told.incidents[admission.incident] = None
 
-    def _refuse_a_backlog(self) -> None:
+    def _refuse_a_backlog(self, status: int = 429) -> None:
         waiting, most = self.counted.recent().overdue, self.world.settings.web.backlog
         if waiting > most:
             detail = f"{waiting} incidents are overdue; send it again later"
-            raise Refused(429, "backlog", detail, {"Retry-After": "30"})
+            raise Refused(status, "backlog", detail, {"Retry-After": "30"})
 
 
 def _became(admission: Admission | None) -> str:

@@ -23,7 +23,7 @@ BEARER = {"Authorization": f"Bearer {SECRET}"}
 
 @pytest.fixture
 def group() -> dict[str, Any]:
-    return json.loads(EXAMPLE.read_text())
+    return json.loads(EXAMPLE.read_text())["body"]
 
 
 def send(service: Service, payload: Any, headers: dict[str, str] | None = None) -> httpx.Response:
