@@ -7,7 +7,7 @@ from typing import Any
 from beat_schedules.housekeeping import HOUSEKEEPING
 from beat_schedules.polling import polling
 from beat_schedules.sweeping import SWEEPING
-from byteport.settings.sections import PollersSection
+from byteport.settings.pollers import PollersSection
 
 
 def schedule(pollers: PollersSection) -> dict[str, dict[str, Any]]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from beat_schedules.jitter import jittered
 from beat_schedules.sweeping import EXPIRES_SECONDS
-from byteport.settings.sections import PollersSection
+from byteport.settings.pollers import PollersSection
 
 
 def polling(pollers: PollersSection) -> dict[str, dict[str, Any]]:
-    """One entry for each poller that is enabled. A tick is worthless when the next one has come."""
+    """One entry for each poller that is enabled, each with a period that varies a little, so that many of them do not
+    come together. A tick is worthless when the next one has come."""
     period = pollers.database.period
     databases = {
         "task": "byteport.poll",
@@ -17,4 +19,12 @@ def polling(pollers: PollersSection) -> dict[str, dict[str, Any]]:
         "schedule": period,
         "options": {"expires": period + EXPIRES_SECONDS},
     }
-    return {"poll databases": databases} if pollers.database.enabled else {}
+    others = {f"poll {name}": _entry(name, each) for name, each in pollers.periods()}
+    return {**({"poll databases": databases} if pollers.database.enabled else {}), **others}
+
+
+def _entry(name: str, period: float) -> dict[str, Any]:
+    return {
+        "task": "byteport.poll", "args": (name,), "schedule": jittered(period),
+        "options": {"expires": period + EXPIRES_SECONDS},
+    }  # fmt: skip

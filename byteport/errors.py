@@ -5,7 +5,8 @@ BytePortError
 │   ├── OutOfTime        a task's soft time limit, or a probe's
 │   └── Unavailable      a store of ours (ledger, budgets, broker) is out of reach
 ├── Permanent            ask a person; `retry_after` where the target named a time
-│   └── Denied           the login lacks a right; names it
+│   ├── Denied           the login lacks a right; names it
+│   └── NotFound         what was asked for is not there
 ├── Refusal              carries the verdict that refused
 │   ├── Paused           somebody paused BytePort
 │   └── Overspent        the ledger's recount says no
@@ -56,6 +57,10 @@ class Permanent(BytePortError):
 
 class Denied(Permanent):
     """The login lacks a right; the text names the right and how to grant it."""
+
+
+class NotFound(Permanent):
+    """What was asked for is not there, or the login may not see that it is."""
 
 
 class Refusal(BytePortError):

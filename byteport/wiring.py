@@ -12,6 +12,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -22,13 +23,11 @@ from byteport.adapters.budgets import RedisBudgets
 from byteport.adapters.ledger import PostgresLedger
 from byteport.adapters.no_deploy_source import NoDeploySource
 from byteport.adapters.patients import Patient, Patients
-from byteport.adapters.slack import SlackWeb
-from byteport.channels.journal import Journal
-from byteport.channels.slack import Slack
 from byteport.engine.engine import Engine
-from byteport.engine.outbox import Channel, Outbox
+from byteport.engine.outbox import Outbox
 from byteport.engine.pages import Pages
 from byteport.engine.policy import Policy
+from byteport.engine.polling import Polling
 from byteport.engine.routing import Routing
 from byteport.errors import BadConfiguration, Transient
 from byteport.model.signal import Mode
@@ -41,7 +40,10 @@ from byteport.settings.database import address
 from byteport.settings.pages import problems_with
 from byteport.sources.database import DatabasePoller, PollRules
 from byteport.sources.default_routes import default_routes
+from byteport.sources.polling import Poller
+from byteport.wiring_channels import channels_of
 from byteport.wiring_policy import policy_of
+from byteport.wiring_pollers import pollers_of
 
 Role = Literal["probe", "act", "decide", "web", "cli", "intake", "drive"]
 LOOKING: tuple[Role, ...] = ("probe", "act", "drive")
@@ -134,21 +136,30 @@ class Wired:
         return routing_of(self.settings, self.pages)
 
     @cached_property
-    def pollers(self) -> Mapping[str, DatabasePoller]:
-        """Pollers by source; only the probing role has the connections they need."""
+    def databases(self) -> DatabasePoller | None:
+        """Only the probing role has the connections it needs."""
         rules = self.settings.pollers.database
         if self.role != "probe" or not rules.enabled:
-            return {}
+            return None
         targets = tuple(self.settings.target_of(name) for name in self.settings.databases)
-        return {
-            "database": DatabasePoller(
-                self.readers.database,
-                self.ledger,
-                self.engine.take,
-                targets,
-                PollRules(rules.threshold, rules.sustained, rules.period),
-            )
-        }
+        timed = PollRules(rules.threshold, rules.sustained, rules.period)
+        return DatabasePoller(self.readers.database, self.ledger, self.engine.take, targets, timed, noted=self._noted)
+
+    def _noted(self, database: str, error: str) -> None:
+        """Each database is a source of its own: one that does not answer is told of like any other."""
+        period = timedelta(seconds=self.settings.pollers.database.period)
+        self.ledger.poll_begins(f"database {database}", period, self.policy.configuration)
+        self.ledger.polled(f"database {database}", error)
+
+    @cached_property
+    def pollers(self) -> Mapping[str, Poller]:
+        """By name; they keep what they remember for as long as this process lives."""
+        return {poller.name: poller for poller in pollers_of(self.settings, self.ledger)}
+
+    @property
+    def polling(self) -> Polling:
+        """Asks a poller, and takes in what it tells."""
+        return Polling(self.ledger, self.routing, self.engine.take, self.policy.configuration)
 
     def close(self) -> None:
         """Give back every connection."""
@@ -232,12 +243,3 @@ def _patients(settings: Settings, role: Role) -> tuple[Patient, ...]:
         )
         for section in settings.databases.values()
     )
-
-
-def channels_of(settings: Settings) -> dict[str, Channel]:
-    """The ways to people that are configured; the journal always is."""
-    ways: dict[str, Channel] = {"journal": Journal(settings.journal_folder)}
-    slack = settings.channels.slack
-    if (token := slack.in_clear("token")) is not None and slack.channel:
-        ways["slack"] = Slack(SlackWeb(token, str(slack.api_url)), slack.channel)
-    return ways

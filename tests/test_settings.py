@@ -114,7 +114,7 @@ def test_every_error_is_told_at_once_with_its_path(configured) -> None:
             "policy.max_concurrent_remediations",
             "greater than or equal to 1",
         ),
-        ("webhooks: {github: {}}", "webhooks.github", "known here: generic"),
+        ("webhooks: {jira: {}}", "webhooks.jira", "known here: alertmanager"),
     ],
 )
 def test_a_wrong_setting_names_its_key_and_what_was_expected(configured, text: str, key: str, expected: str) -> None:

@@ -86,8 +86,11 @@ def deliver() -> None:
 @app.task(name="byteport.poll")
 def poll(source: str) -> None:
     """Ask a source for signals."""
-    if poller := wired().pollers.get(source):
-        poller.poll()
+    if source == "database":
+        if (databases := wired().databases) is not None:
+            databases.poll()
+    elif (poller := wired().pollers.get(source)) is not None:
+        wired().polling.poll(poller)
 
 
 @app.task(name="byteport.sweep")

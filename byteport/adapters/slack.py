@@ -13,7 +13,9 @@ from datetime import datetime, timedelta
 from http.client import HTTPException
 from typing import Any
 from urllib.error import URLError
+from urllib.parse import urlsplit
 
+import structlog
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web import SlackResponse, WebClient
 from slack_sdk.webhook import WebhookClient
@@ -22,6 +24,7 @@ from byteport.channels.base import NoSuchThread
 from byteport.errors import BytePortError, Denied, Permanent, Transient
 from byteport.redaction import redact_text
 
+log: Any = structlog.get_logger("byteport.slack")
 PATIENCE = timedelta(seconds=10)
 PAGE, PAGES = 200, 10
 PASSING = frozenset(
@@ -41,8 +44,9 @@ class SlackWeb:
         )
 
     def post(
-        self, channel: str, text: str, blocks: Sequence[dict[str, Any]], metadata: Mapping[str, Any], thread: str = ""
-    ) -> tuple[str, str]:
+        self, channel: str, text: str, blocks: Sequence[dict[str, Any]], metadata: Mapping[str, Any], thread: str = "",
+        loud: bool = False,
+    ) -> tuple[str, str]:  # fmt: skip
         with _translated():
             told = self._client.chat_postMessage(
                 channel=channel,
@@ -50,6 +54,7 @@ class SlackWeb:
                 blocks=list(blocks),
                 metadata=dict(metadata),
                 thread_ts=thread or None,
+                reply_broadcast=True if thread and loud else None,
                 unfurl_links=False,
                 unfurl_media=False,
             )
@@ -95,6 +100,25 @@ class SlackIncomingWebhook:
             answer = self._client.send(text=text, blocks=list(blocks), unfurl_links=False, unfurl_media=False)
         if answer.status_code != 200:
             raise _error(answer.status_code, answer.body, answer.headers)
+
+
+class SlackAnswers:
+    """Says in Slack what came of a click, at the address that came with it; only at an address of Slack's own."""
+
+    def __init__(self, hosts: Sequence[str] = ("hooks.slack.com",), patience: timedelta = PATIENCE) -> None:
+        self._hosts = frozenset(hosts)
+        self._patience = patience
+
+    def __call__(self, address: str, text: str) -> None:
+        """To the channel, beside the message. Raises nothing: the word was given all the same."""
+        parts = urlsplit(address)
+        if parts.hostname not in self._hosts or (parts.scheme != "https" and parts.hostname != "127.0.0.1"):
+            return
+        client = WebhookClient(address, timeout=max(1, round(self._patience.total_seconds())), retry_handlers=[])
+        try:
+            client.send(text=text, response_type="in_channel", replace_original=False)
+        except (URLError, OSError, HTTPException, SlackClientError) as problem:
+            log.warning("click_not_answered", error=_clean(problem))
 
 
 @contextmanager

@@ -76,7 +76,9 @@ def as_markdown(delivery: Delivery) -> str:
 
 def _facts(delivery: Delivery) -> Iterator[str]:
     message = delivery.message
-    facts: Json = {"kind": message.kind, "severity": message.severity, "incident": delivery.incident, **message.fields}
+    facts: Json = {"kind": message.kind, "severity": message.severity}
+    facts |= {"incident": delivery.incident} if delivery.incident else {}
+    facts |= message.fields
     if message.link:
         facts["link"] = message.link
     if delivery.repeat_of:

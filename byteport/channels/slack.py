@@ -23,9 +23,11 @@ class SlackClient(Protocol):
     """Slack's API as far as it is used. Raises Transient, Permanent, Denied or NoSuchThread."""
 
     def post(
-        self, channel: str, text: str, blocks: Sequence[Block], metadata: Mapping[str, Any], thread: str = ""
-    ) -> tuple[str, str]:
-        """Post once, never twice by itself; (channel's id, the message's timestamp)."""
+        self, channel: str, text: str, blocks: Sequence[Block], metadata: Mapping[str, Any], thread: str = "",
+        loud: bool = False,
+    ) -> tuple[str, str]:  # fmt: skip
+        """Post once, never twice by itself; (channel's id, the message's timestamp). `loud`: what goes into a thread is
+        shown in the channel too."""
         ...
 
     def messages(self, channel: str, since: datetime) -> Iterable[Mapping[str, Any]]:
@@ -49,11 +51,13 @@ class Slack:
 
     Only a channel given by its id can be read, so only then it is askable. The token needs chat:write, and
     channels:history (groups:history for a private channel) to be asked; without that right it tells at least once.
+    `interactive`: somebody listens to its buttons.
     """
 
     client: SlackClient
     channel: str
     name: str = "slack"
+    interactive: bool = False
 
     @property
     def askable(self) -> bool:
@@ -65,10 +69,12 @@ class Slack:
         if told := _place(delivery.repeat_of):
             channel, thread = told
             try:
-                return _receipt(*self.client.post(channel, text, slack_blocks.addition(delivery), metadata, thread))
+                shown = slack_blocks.addition(delivery, buttons=self.interactive)
+                return _receipt(*self.client.post(channel, text, shown, metadata, thread, loud=delivery.message.loud))
             except NoSuchThread:
                 pass  # somebody deleted it: told as new, for told it must be
-        return _receipt(*self.client.post(self.channel, text, slack_blocks.blocks(delivery), metadata))
+        shown = slack_blocks.blocks(delivery, buttons=self.interactive)
+        return _receipt(*self.client.post(self.channel, text, shown, metadata))
 
     def find(self, delivery: Delivery) -> Receipt | None:
         """Looks in the thread of a repeat, then in the channel, six hours back from when it was due."""

@@ -16,6 +16,8 @@ Block = dict[str, Any]
 EMOJI = {"critical": ":rotating_light:", "high": ":red_circle:", "warning": ":warning:", "info": ":information_source:"}
 KIND_EMOJI = {"resolution": ":white_check_mark:", "approval": ":raised_hand:"}
 DRY_RUN = "dry run"
+ACTION = "byteport:"
+BUTTONS = {"approve": ("Approve", "primary"), "cancel": ("Do nothing", "danger"), "ack": ("I take it", "")}
 LINE_LIMIT, TEXT_LIMIT, VALUE_LIMIT, COMMANDS, TIMELINE = 3000, 2900, 300, 20, 12
 
 
@@ -30,7 +32,7 @@ def line(message: Message) -> str:
     return _clipped(" | ".join(parts), LINE_LIMIT) + "".join(f" | {link}" for link in linked)
 
 
-def blocks(delivery: Delivery) -> list[Block]:
+def blocks(delivery: Delivery, *, buttons: bool = False) -> list[Block]:
     """Header, reason, summary fields, diagnosis, commands and the end of the timeline; the rest is behind the link."""
     message = delivery.message
     return [
@@ -38,14 +40,32 @@ def blocks(delivery: Delivery) -> list[Block]:
         *_reason(message),
         *_fields(message.fields),
         *_details(message.bundle),
+        *(_buttons(delivery) if buttons else ()),
         _context(delivery),
     ]
 
 
-def addition(delivery: Delivery) -> list[Block]:
+def addition(delivery: Delivery, *, buttons: bool = False) -> list[Block]:
     """A repeat, in the thread of what was told first."""
     message = delivery.message
-    return [_section(line(message)), *_reason(message), _context(delivery)]
+    return [_section(line(message)), *_reason(message), *(_buttons(delivery) if buttons else ()), _context(delivery)]
+
+
+def _buttons(delivery: Delivery) -> Iterator[Block]:
+    """A person's words; each carries the incident and, for an approval, the digest of the plan that is shown."""
+    message = delivery.message
+    if not message.buttons or not delivery.incident:
+        return
+    value = f"{delivery.incident} {message.plan}".strip()
+    elements = [
+        {
+            "type": "button", "action_id": f"{ACTION}{word}", "value": value,
+            "text": {"type": "plain_text", "text": BUTTONS[word][0]},
+            **({"style": BUTTONS[word][1]} if BUTTONS[word][1] else {}),
+        }
+        for word in message.buttons if word in BUTTONS
+    ]  # fmt: skip
+    yield {"type": "actions", "elements": elements}
 
 
 def escaped(text: object) -> str:
@@ -97,7 +117,8 @@ def _details(bundle: Json) -> Iterator[Block]:
 def _context(delivery: Delivery) -> Block:
     message = delivery.message
     parts = [_link(message)] if message.link else []
-    parts += [f"incident {_code(delivery.incident)}", f"severity {escaped(message.severity)}"]
+    parts += [f"incident {_code(delivery.incident)}"] if delivery.incident else []
+    parts += [f"severity {escaped(message.severity)}"]
     parts += ["*dry run: nothing was changed*"] if message.dry_run else []
     return {"type": "context", "elements": [{"type": "mrkdwn", "text": part} for part in parts]}
 

@@ -12,7 +12,8 @@ from byteport.model.base import Value
 class Figures(Value):
     """`overdue`: due for more than a minute and in nobody's hands; `due_lag_seconds` the longest such wait.
 
-    `polled_seconds_ago` is None where no poller has seen a target yet.
+    `polled_seconds_ago` is None where no poller has seen a target yet; `pollers` is each one's last success in unix
+    seconds, None where it had none.
     """
 
     now: AwareDatetime
@@ -24,6 +25,7 @@ class Figures(Value):
     deliveries_failed: int = 0
     polled_seconds_ago: float | None = None
     pauses: int = 0
+    pollers: dict[str, float | None] = Field(default_factory=dict)
 
 
 class PollerRow(Value):

@@ -20,13 +20,13 @@ from byteport.model.route import Route
 from byteport.model.signal import Mode
 from byteport.model.target import FullName, Target
 from byteport.settings import sources
+from byteport.settings.channels import ChannelsSection
 from byteport.settings.database import DatabaseSection, Name
 from byteport.settings.maintenance import MaintenanceSection
+from byteport.settings.pollers import PollersSection
 from byteport.settings.section import Section
 from byteport.settings.sections import (
-    ChannelsSection,
     PolicySection,
-    PollersSection,
     RunbookSection,
     WebhooksSection,
     WebSection,

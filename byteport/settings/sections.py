@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, SecretStr
 
 from byteport.grammar.runbook import CONFIDENCE_FLOOR
 from byteport.model.signal import Mode
+from byteport.settings.channels import HttpUrl
 from byteport.settings.section import Section
-
-HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$", max_length=512)]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
 class RunbookSection(Section):
@@ -28,26 +26,6 @@ class RunbookSection(Section):
     """Percent below which nothing is changed; may only be raised."""
     options: dict[str, Any] = Field(default_factory=dict)
     """The page's options by name (`byteport runbooks show`); those that limit may only tighten."""
-
-
-class DatabasePollerSection(Section):
-    """Asks every configured database how much of its connections is used."""
-
-    enabled: bool = True
-    """Whether it runs."""
-    period: Seconds = 10.0
-    """Seconds between two looks."""
-    threshold: float = Field(default=0.90, gt=0.0, le=1.0)
-    """Share of the usable connections from which the signal is given."""
-    sustained: float = Field(default=60.0, ge=0, le=3600)
-    """Seconds that it must last before the signal is given."""
-
-
-class PollersSection(Section):
-    """The sources that BytePort asks by itself."""
-
-    database: DatabasePollerSection = Field(default_factory=DatabasePollerSection)
-    """Use of the configured databases' connections."""
 
 
 class WebhookSection(Section):
@@ -111,37 +89,6 @@ class WebSection(Section):
         """Where people find the console, without a slash at its end."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return (self.base_url or f"http://{host}:{self.port}").rstrip("/")
-
-
-class SlackSection(Section):
-    """Messages to Slack."""
-
-    SECRETS: ClassVar[tuple[str, ...]] = ("token",)
-
-    token: SecretStr | None = None
-    """Bot token (chat:write, channels:history)."""
-    token_file: Path | None = None
-    """File that holds `token`."""
-    channel: str = Field(default="", pattern=r"^(#?[A-Za-z0-9_.-]{1,80})?$")
-    """Channel's id or name."""
-    api_url: HttpUrl = "https://slack.com/api/"
-    """Where the API answers."""
-
-
-class JournalSection(Section):
-    """Messages as files, for a machine without any other channel."""
-
-    folder: Path | None = None
-    """Where they are written; not given: `messages` in the data folder."""
-
-
-class ChannelsSection(Section):
-    """Where people are told."""
-
-    slack: SlackSection = Field(default_factory=SlackSection)
-    """Slack."""
-    journal: JournalSection = Field(default_factory=JournalSection)
-    """Files in a folder."""
 
 
 class PolicySection(Section):

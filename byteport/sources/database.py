@@ -23,6 +23,7 @@ from byteport.model.facts.database import Utilization
 from byteport.model.signal import Severity, Signal
 from byteport.model.target import Target
 from byteport.ports_database import Database
+from byteport.redaction import redact_text
 from byteport.stores import Ledger
 
 log: Any = structlog.get_logger("byteport.sources.database")
@@ -79,7 +80,8 @@ class Look:
 class DatabasePoller:
     """Looks at every configured database; two looks at once, or one too many, do no harm.
 
-    `take` stores a signal (the engine's intake). One instance for a process: it holds the memory.
+    `take` stores a signal (the engine's intake); `noted` is told of each look's error, empty for an answer. One for a
+    process: it holds the memory.
     """
 
     database: Database
@@ -88,6 +90,7 @@ class DatabasePoller:
     targets: Sequence[Target]
     rules: PollRules = PollRules()
     clock: Callable[[], float] = monotonic
+    noted: Callable[[str, str], None] = lambda _database, _error: None
     memory: dict[str, Watched] = field(default_factory=dict)
     turns: dict[str, threading.Lock] = field(default_factory=dict)
     answered: dict[str, float] = field(default_factory=dict)
@@ -117,6 +120,7 @@ class DatabasePoller:
         except BytePortError as problem:
             self._unanswered(target, problem)
             return
+        self._note(target, "")
         try:
             self._decide(target, look)
         except BytePortError as problem:  # nothing was stored; the next look tries again
@@ -151,6 +155,13 @@ class DatabasePoller:
         silent = self.clock() - self.answered.setdefault(target.key, self.clock())
         tell = log.error if silent >= SILENCE_PERIODS * self.rules.period else log.warning
         tell("database_not_answering", database=target.key, seconds=round(silent), error=str(problem))
+        self._note(target, redact_text(str(problem)) or "no answer")
+
+    def _note(self, target: Target, error: str) -> None:
+        try:
+            self.noted(target.key, error)
+        except BytePortError as problem:  # the ledger is away: nothing is known of anybody then
+            log.warning("look_not_noted", database=target.key, error=str(problem))
 
 
 def told(use: Utilization) -> Look:

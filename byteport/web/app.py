@@ -17,6 +17,7 @@ from byteport.web.api import Api
 from byteport.web.console import Console
 from byteport.web.door import Door
 from byteport.web.figures import Counted, Metrics
+from byteport.web.interactions import Interactions
 from byteport.web.openapi import described
 from byteport.web.pages import HERE, Templates
 from byteport.web.reception import Reception
@@ -24,6 +25,7 @@ from byteport.web.serving import Call, Endpoint, Hardened, Served, for_anybody, 
 from byteport.web.tokens import token_of
 from byteport.web.webhooks import Webhooks
 from byteport.web.world import World
+from byteport.wiring_channels import slack_answers
 
 
 def create(world: World) -> Starlette:
@@ -36,6 +38,7 @@ def create(world: World) -> Starlette:
             Route("/healthz", lambda _request: PlainTextResponse("ok\n")),
             *_for_programs(world, door, reception),
             *_for_people(Console(world, door, Templates()), door),
+            Route("/slack/interactions", for_anybody(Interactions(world, slack_answers()).receive), methods=["POST"]),
             Route("/webhooks/{source}", for_anybody(Webhooks(reception).receive), methods=["POST"]),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],

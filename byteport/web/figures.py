@@ -92,6 +92,12 @@ def _families(told: Figures) -> Iterator[Metric]:
     yield _gauge("byteport_deliveries_due", "Messages that should have left by now", told.deliveries_due)
     yield _gauge("byteport_deliveries_failed", "Messages that were given up", told.deliveries_failed)
     yield _gauge("byteport_pauses", "Pauses that hold now", told.pauses)
+    successes = GaugeMetricFamily(
+        "byteport_poller_last_success", "Unix time when a poller last heard an answer; 0: never", labels=["poller"]
+    )
+    for poller, at in sorted(told.pollers.items()):
+        successes.add_metric([poller], at or 0)
+    yield successes
     if told.polled_seconds_ago is not None:
         yield _gauge(
             "byteport_last_poll_seconds", "Seconds since a poller last saw a database", told.polled_seconds_ago

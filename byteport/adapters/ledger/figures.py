@@ -24,7 +24,9 @@ select now, overdue, due_lag_seconds, deliveries_due, deliveries_failed,
             from byteport.incidents where phase = 'closed' group by 1) e) as by_ending,
        (select extract(epoch from now - max(last_seen))::float8 from byteport.targets where kind = 'database')
            as polled_seconds_ago,
-       (select count(*) from byteport.pauses where ended_at is null) as pauses
+       (select count(*) from byteport.pauses where ended_at is null) as pauses,
+       (select coalesce(jsonb_object_agg(name, extract(epoch from succeeded_at)::float8), '{}') from byteport.pollers)
+           as pollers
 from moment, waiting, told
 """
 

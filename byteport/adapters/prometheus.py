@@ -1,0 +1,128 @@
+"""Prometheus' HTTP API v1, and Alertmanager's v2 as far as silences go."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import httpx
+from pydantic import ValidationError
+
+from byteport.adapters.http_api import HttpApi, said
+from byteport.errors import BytePortError, Permanent, Transient
+from byteport.model.facts.prometheus import FiringAlert, Sample
+from byteport.records.standing import ForeignSilence, Matcher
+
+MOST_SERIES = 1000
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    """Reads. Raises Transient, or Permanent for what Prometheus itself calls bad data, or too much of it."""
+
+    api: HttpApi
+
+    def alerts(self) -> Sequence[FiringAlert]:
+        """Those that fire; pending ones are none yet."""
+        told = self._data("/api/v1/alerts", {}).get("alerts", [])
+        return [_alert(one) for one in _bounded(told) if one.get("state") == "firing"]
+
+    def query(self, expression: str, at: datetime | None = None) -> Sequence[Sample]:
+        """An instant vector (a scalar is one sample without labels)."""
+        params = {"query": expression, **({"time": f"{at.timestamp():.3f}"} if at else {})}
+        told = self._data("/api/v1/query", params)
+        match told.get("resultType"):
+            case "vector":
+                return [sample for one in _bounded(told["result"]) if (sample := _sample(one)) is not None]
+            case "scalar":
+                return [Sample(labels={}, value=float(told["result"][1]))]
+            case other:
+                raise Permanent(f"prometheus: a vector is expected, this is a {other}")
+
+    def _data(self, path: str, params: Mapping[str, str]) -> dict[str, Any]:
+        told = self.api.ask("GET", path, params=params).json()
+        if not isinstance(told, dict) or told.get("status") != "success" or not isinstance(told.get("data"), dict):
+            raise Transient("prometheus: the answer was not Prometheus'")
+        data: dict[str, Any] = told["data"]
+        return data
+
+
+@dataclass(frozen=True)
+class Alertmanager:
+    """Its silences."""
+
+    api: HttpApi
+
+    def silences(self) -> Sequence[ForeignSilence]:
+        """Those that hold now or will. One that cannot be read here is Permanent: nobody knows what it silences."""
+        told = self.api.ask("GET", "/api/v2/silences").json()
+        if not isinstance(told, list):
+            raise Transient("alertmanager: the answer was not Alertmanager's")
+        held = [one for one in told if one.get("status", {}).get("state") != "expired"]
+        try:
+            return [_silence(one) for one in held]
+        except (ValidationError, KeyError, TypeError, AttributeError) as wrong:
+            raise Permanent(
+                f"alertmanager: a silence of a form that is not known here: {type(wrong).__name__}"
+            ) from None
+
+
+def refused(status: int, _headers: httpx.Headers, body: bytes) -> BytePortError | None:
+    """Prometheus words what it refuses: a bad query stays bad; a time-out or an abort may not happen again."""
+    try:
+        kind = json.loads(body).get("errorType", "")
+    except (ValueError, AttributeError):
+        return None
+    if kind in ("bad_data", "execution") and status in (400, 422):
+        return Permanent(f"prometheus: {kind}: {said(body)}")
+    return Transient(f"prometheus: {kind}: {said(body)}") if kind in ("timeout", "canceled", "unavailable") else None
+
+
+def _bounded(told: Any) -> list[Any]:
+    found = told if isinstance(told, list) else []
+    if len(found) > MOST_SERIES:
+        raise Permanent(f"prometheus: {len(found)} series; at most {MOST_SERIES} are read")
+    return [one for one in found if isinstance(one, dict)]
+
+
+def _alert(told: Mapping[str, Any]) -> FiringAlert:
+    labels = {str(name): str(value) for name, value in (told.get("labels") or {}).items()}
+    notes = {str(name): str(value) for name, value in (told.get("annotations") or {}).items()}
+    try:
+        return FiringAlert(
+            labels=labels, annotations=notes, active_at=told["activeAt"], value=_number(told.get("value"))
+        )
+    except (KeyError, ValidationError) as wrong:
+        raise Permanent(f"prometheus: an alert of a form that is not known here: {type(wrong).__name__}") from None
+
+
+def _sample(told: Mapping[str, Any]) -> Sample | None:
+    """None for a native histogram, which has no one value."""
+    value = told.get("value")
+    if not isinstance(value, list) or len(value) != 2:
+        return None
+    labels = {str(name): str(part) for name, part in (told.get("metric") or {}).items()}
+    return Sample(labels=labels, value=_number(value[1]))
+
+
+def _number(told: object) -> float | None:
+    try:
+        value = float(str(told))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _silence(told: Mapping[str, Any]) -> ForeignSilence:
+    matchers = tuple(
+        Matcher(name=m["name"], value=m["value"], is_regex=m.get("isRegex", False), is_equal=m.get("isEqual", True))
+        for m in told["matchers"]
+    )
+    return ForeignSilence(
+        id=told["id"], matchers=matchers, why=str(told.get("comment") or "no comment"),
+        who=str(told.get("createdBy") or "somebody"), since=told["startsAt"], until=told["endsAt"],
+    )  # fmt: skip

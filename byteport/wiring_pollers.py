@@ -1,0 +1,80 @@
+"""The pollers that are configured. Clients are imported where their source is."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from byteport.settings import Settings
+from byteport.settings.pollers import HttpSourceSection, PrometheusSection
+from byteport.sources.polling import Poller
+from byteport.stores_people import People
+
+if TYPE_CHECKING:
+    from byteport.adapters.http_api import HttpApi
+    from byteport.sources.prometheus import PromqlRule
+
+
+def pollers_of(settings: Settings, ledger: People) -> tuple[Poller, ...]:
+    """All but the databases', with the names that `PollersSection.periods` gives to the clock."""
+    return (*_prometheis(settings), *_silences(settings, ledger), *_github(settings))
+
+
+def _prometheis(settings: Settings) -> Iterator[Poller]:
+    for name, section in settings.pollers.prometheus.items():
+        from byteport.adapters.prometheus import Prometheus, refused
+        from byteport.sources.prometheus import PrometheusPoller
+
+        reader = Prometheus(_api("prometheus", section, refused=refused))
+        period, timeout = timedelta(seconds=section.period), timedelta(seconds=section.timeout)
+        rules = tuple(_rules(section))
+        yield PrometheusPoller(reader, f"prometheus {name}", period, timeout, section.alerts, rules)
+
+
+def _rules(section: PrometheusSection) -> Iterator[PromqlRule]:
+    from byteport.sources.prometheus import PromqlRule
+
+    for rule in section.rules:
+        yield PromqlRule(rule.name, rule.expr, rule.for_seconds, rule.severity, rule.labels, rule.summary)
+
+
+def _silences(settings: Settings, ledger: People) -> Iterator[Poller]:
+    for name, section in settings.pollers.alertmanager.items():
+        from byteport.adapters.prometheus import Alertmanager
+        from byteport.sources.silences import SilencesPoller
+
+        reader = Alertmanager(_api("alertmanager", section))
+        period, timeout = timedelta(seconds=section.period), timedelta(seconds=section.timeout)
+        yield SilencesPoller(reader.silences, ledger, f"silences of {name}", period, timeout)
+
+
+def _github(settings: Settings) -> Iterator[Poller]:
+    section = settings.pollers.github
+    token = section.in_clear("token")
+    if token is None or not section.repositories:
+        return
+    from byteport.adapters import github
+    from byteport.sources.github_runs import GitHubRunsPoller
+
+    timeout = timedelta(seconds=section.timeout)
+    reader = github.GitHubReader(github.api(token, str(section.api_url), timeout))
+    for repository in section.repositories:
+        yield GitHubRunsPoller(
+            reader, repository, timedelta(seconds=section.period), timeout, re.compile(section.workflows)
+        )
+
+
+def _api(name: str, section: HttpSourceSection, refused: object = None) -> HttpApi:
+    from byteport.adapters.http_api import HttpApi
+
+    headers = dict(section.headers)
+    if (token := section.in_clear("token")) is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    if (password := section.in_clear("password")) is not None:
+        login = base64.b64encode(f"{section.username}:{password}".encode()).decode()
+        headers["Authorization"] = f"Basic {login}"
+    more = {"refused": refused, "verify": str(section.ca_file) if section.ca_file else True}
+    return HttpApi(name, str(section.url), headers, timedelta(seconds=section.timeout), **more)  # type: ignore[arg-type]
