@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from byteport.ports_database import Database, DatabaseSessions, Deploys, Pooler, PoolerSettings, Rollouts
+from byteport.ports_github import GitHubDispatching, GitHubReading
 
 
 class Readers(Protocol):
@@ -19,6 +20,8 @@ class Readers(Protocol):
     def pooler(self) -> Pooler: ...
     @property
     def deploys(self) -> Deploys: ...
+    @property
+    def github(self) -> GitHubReading: ...
 
 
 class Writers(Protocol):
@@ -30,3 +33,5 @@ class Writers(Protocol):
     def pooler(self) -> PoolerSettings: ...
     @property
     def rollouts(self) -> Rollouts: ...
+    @property
+    def github(self) -> GitHubDispatching: ...

@@ -36,6 +36,10 @@ class GitHubReading(Protocol):
 class GitHubDispatching(Protocol):
     """The one thing that is changed."""
 
-    def dispatch(self, repository: str, workflow: str, ref: str, inputs: Mapping[str, str]) -> int | None:
-        """Start a workflow; the run's id where GitHub tells it. Not idempotent: every call starts a run."""
+    def dispatch(
+        self, repository: str, workflow: str, ref: str, inputs: Mapping[str, str], optional: Mapping[str, str]
+    ) -> int | None:
+        """Start a workflow; the run's id where GitHub tells it. Not idempotent: every call starts a run. `optional`
+        inputs go along only where the workflow declares them. Raises Denied also for a token that could change
+        workflows: such a one is not used."""
         ...

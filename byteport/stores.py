@@ -39,7 +39,8 @@ class Admission(Value):
 
 
 class Opening(Value):
-    """What intake has decided for a signal, for the ledger to carry out in one transaction."""
+    """What intake has decided for a signal, for the ledger to carry out in one transaction. `once`: a target that an
+    incident has ended for is not opened again."""
 
     signal: Signal
     runbook: str
@@ -49,6 +50,7 @@ class Opening(Value):
     driver: str = ""
     driver_for: timedelta = timedelta(0)
     parent: str = ""
+    once: bool = False
 
 
 class Spend(Value):

@@ -34,6 +34,7 @@ from byteport.model.signal import Mode
 from byteport.ourselves import own_keys
 from byteport.ports import Readers, Writers
 from byteport.ports_database import Deploys, Rollouts
+from byteport.ports_github import GitHubDispatching, GitHubReading
 from byteport.records.incident import Phase
 from byteport.settings import Settings
 from byteport.settings.database import address
@@ -42,6 +43,7 @@ from byteport.sources.database import DatabasePoller, PollRules
 from byteport.sources.default_routes import default_routes
 from byteport.sources.polling import Poller
 from byteport.wiring_channels import channels_of
+from byteport.wiring_github import github_of
 from byteport.wiring_policy import policy_of
 from byteport.wiring_pollers import pollers_of
 
@@ -66,6 +68,7 @@ class Looking(plugins.WithOwnPorts):
 
     patients: Patients
     deploys: Deploys
+    github: GitHubReading
 
     @property
     def database(self) -> Any:
@@ -82,6 +85,7 @@ class Acting(plugins.WithOwnPorts):
 
     patients: Patients
     rollouts: Rollouts
+    github: GitHubDispatching
 
     @property
     def sessions(self) -> Any:
@@ -190,7 +194,8 @@ def build(
     budgets = RedisBudgets(settings.budgets_dsn)
     patients = Patients(_patients(settings, role), acting=role in ACTING)
     source, own = deploys or NoDeploySource(), found.ports(looks=role in LOOKING, acts=role in ACTING)
-    readers, writers = Looking(own[0], patients, source), Acting(own[1], patients, source)
+    github = github_of(settings, looks=role in LOOKING, acts=role in ACTING)
+    readers, writers = Looking(own[0], patients, source, github[0]), Acting(own[1], patients, source, github[1])
     bells = wakeups or (NoDoorbell() if role in ("drive", "intake") else _fleet_wakeups())
     outbox = Outbox(ledger, channels, policy.fallback_channel)
     engine = Engine(

@@ -53,14 +53,14 @@ def _silences(settings: Settings, ledger: People) -> Iterator[Poller]:
 
 def _github(settings: Settings) -> Iterator[Poller]:
     section = settings.pollers.github
-    token = section.in_clear("token")
+    token = settings.github.in_clear("token")
     if token is None or not section.repositories:
         return
     from byteport.adapters import github
     from byteport.sources.github_runs import GitHubRunsPoller
 
     timeout = timedelta(seconds=section.timeout)
-    reader = github.GitHubReader(github.api(token, str(section.api_url), timeout))
+    reader = github.GitHubReader(github.api(token, str(settings.github.api_url), timeout))
     for repository in section.repositories:
         yield GitHubRunsPoller(
             reader, repository, timedelta(seconds=section.period), timeout, re.compile(section.workflows)

@@ -27,6 +27,7 @@ VERSION = "2022-11-28"
 PAGE = 100
 MOST_PAGES = 10
 LARGEST_LOG = 1024 * 1024
+TOO_MUCH = frozenset(("workflow",))  # a classic token's right to change workflow files
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 
@@ -154,8 +155,17 @@ class GitHubDispatcher:
 
     api: HttpApi
 
-    def dispatch(self, repository: str, workflow: str, ref: str, inputs: Mapping[str, str]) -> int | None:
-        body = {"ref": ref, "inputs": dict(inputs), "return_run_details": True}
+    def dispatch(
+        self, repository: str, workflow: str, ref: str, inputs: Mapping[str, str], optional: Mapping[str, str]
+    ) -> int | None:
+        reader = GitHubReader(self.api)
+        if TOO_MUCH & set(reader.token().scopes):
+            raise Denied("github: the dispatching token may change workflows (scope `workflow`): use one that may not")
+        declared = reader.dispatch_inputs(repository, f".github/workflows/{workflow}", ref)
+        if declared is None:
+            raise Permanent(f"github: {workflow} has no workflow_dispatch on {ref}")
+        given = {**inputs, **{name: value for name, value in optional.items() if name in declared}}
+        body = {"ref": ref, "inputs": given, "return_run_details": True}
         answer = self.api.ask("POST", path_of(repository, "actions", "workflows", workflow, "dispatches"), json=body)
         if answer.status == 204 or not answer.body:
             return None

@@ -72,7 +72,7 @@ class Intake:
             )
         promotions = {row.runbook: row for row in self.ledger.promotions()}
         mode = self.policy.mode_of(page.name, promotions.get(page.name))
-        return Opening(signal=clean, runbook=page.name, page=page.digest, mode=mode)
+        return Opening(signal=clean, runbook=page.name, page=page.digest, mode=mode, once=page.once)
 
 
 def _clean(signal: Signal) -> Signal:

@@ -65,6 +65,15 @@ class CeilingBudget(Budget):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OnceForGood(CeilingBudget):
+    """One for a scope, and never another: a lock that is kept for good."""
+
+    limit: int = 1
+    by_amount: bool = False
+    kind: ClassVar[str] = "lock"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cooldown(Budget):
     """One on a scope, and then none for `per`."""
 

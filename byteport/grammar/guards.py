@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from byteport.errors import NotKnown
 from byteport.grammar.action import Action
-from byteport.grammar.counted import Budget, CeilingBudget, Cooldown, Lock
+from byteport.grammar.counted import Budget, CeilingBudget, Cooldown, Lock, OnceForGood
 from byteport.grammar.guard import Facts, Guard
 from byteport.grammar.truth import Condition, truth_of
 from byteport.grammar.verdict import OnHit, Verdict
@@ -22,12 +22,14 @@ __all__ = [
     "Ceiling",
     "CeilingBudget",
     "Cooldown",
+    "Enabled",
     "Facts",
     "Guard",
     "Lock",
     "Members",
     "Never",
     "OnAnnotation",
+    "OnceForGood",
     "OptIn",
     "Requires",
     "SkipIf",
@@ -201,6 +203,23 @@ class OptIn(OnAnnotation):
             f"once the target is opted in with {wanted}",
         )
         return self.deny(why, limit=wanted, current=found or "not set", lifts=lifts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enabled(Guard):
+    """An option of the page must be true: what it allows is off until somebody has said so."""
+
+    switch: str
+    kind: ClassVar[str] = "opt_in"
+
+    def check(self, action: Action, facts: Facts) -> Verdict:
+        if facts.options.get(self.switch) is True:
+            return self.allow(f"{self.switch} is true", limit=f"{self.switch}: true")
+        lifts = f"once the option {self.switch} is true"
+        return self.deny(f"not enabled: {self.switch}", limit=f"{self.switch}: true", current="false", lifts=lifts)
+
+    def listed(self) -> dict[str, Any]:
+        return {**super().listed(), "value": f"{self.switch} = false", "scope": "runbook"}
 
 
 @dataclass(frozen=True, kw_only=True)

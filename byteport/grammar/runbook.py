@@ -130,7 +130,10 @@ class Escalation:
 
 @dataclass(frozen=True, kw_only=True)
 class Runbook:
-    """One page. Raises BadRunbook when it contradicts itself; see `byteport.grammar.reading` for how it is read."""
+    """One page. Raises BadRunbook when it contradicts itself; see `byteport.grammar.reading` for how it is read.
+
+    `once`: a target is treated once for good (a run that has failed does not fail again), whoever tells of it.
+    """
 
     name: str
     title: str
@@ -152,6 +155,7 @@ class Runbook:
     options: tuple[Option, ...] = ()
     maturity: str = "stable"
     cooldown: timedelta = timedelta(minutes=10)
+    once: bool = False
     confidence_floor: int = CONFIDENCE_FLOOR
     proven_on: tuple[str, ...] = ()
     critical: Condition | None = None

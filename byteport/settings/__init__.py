@@ -23,7 +23,7 @@ from byteport.settings import sources
 from byteport.settings.channels import ChannelsSection
 from byteport.settings.database import DatabaseSection, Name
 from byteport.settings.maintenance import MaintenanceSection
-from byteport.settings.pollers import PollersSection
+from byteport.settings.pollers import GitHubSection, PollersSection
 from byteport.settings.section import Section
 from byteport.settings.sections import (
     PolicySection,
@@ -90,6 +90,8 @@ class Settings(Section, BaseSettings):
     """While this file exists, nothing on this host changes anything."""
     runbooks: dict[Slug, RunbookSection] = Field(default_factory=dict)
     """Settings by runbook."""
+    github: GitHubSection = Field(default_factory=GitHubSection)
+    """GitHub's tokens."""
     databases: dict[Name, DatabaseSection] = Field(default_factory=dict)
     """The databases that BytePort looks after, by a name of yours."""
     pollers: PollersSection = Field(default_factory=PollersSection)

@@ -108,8 +108,8 @@ class AlertmanagerSection(HttpSourceSection):
     """An Alertmanager whose silences stop acting here too. While it cannot be asked, nothing is acted on."""
 
 
-class GitHubPollerSection(Section):
-    """Failed workflow runs of GitHub Actions, for where no webhook can reach BytePort."""
+class GitHubSection(Section):
+    """GitHub: the tokens of the runbook on failed workflow runs, and of the poller that looks for them."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("token", "dispatch_token")
 
@@ -118,11 +118,16 @@ class GitHubPollerSection(Section):
     token_file: Path | None = None
     """File that holds `token`."""
     dispatch_token: SecretStr | None = None
-    """Token that dispatches a rollback workflow (Actions: write), for the acting worker alone; `token` otherwise."""
+    """Token that dispatches a rollback workflow (Actions: write), for the acting worker alone; none: nothing is."""
     dispatch_token_file: Path | None = None
     """File that holds `dispatch_token`."""
     api_url: HttpUrl = "https://api.github.com"
     """Where the API answers; https://HOST/api/v3 for GitHub Enterprise."""
+
+
+class GitHubPollerSection(Section):
+    """Failed workflow runs of GitHub Actions, for where no webhook can reach BytePort. Needs `github.token`."""
+
     repositories: tuple[Repository, ...] = Field(default=(), max_length=200)
     """OWNER/NAME whose failed runs are asked for; none are where webhooks bring them."""
     workflows: Annotated[str, StringConstraints(max_length=500)] = r"(?i).*(deploy|release|production).*"
@@ -141,16 +146,6 @@ class GitHubPollerSection(Section):
             raise ValueError(f"a regular expression ({wrong})") from None
         return value
 
-    @property
-    def configured(self) -> bool:
-        return self.token is not None or self.token_file is not None
-
-    @model_validator(mode="after")
-    def _can_ask(self) -> Self:
-        if self.repositories and not self.configured:
-            raise ValueError("token is required with repositories")
-        return self
-
 
 class PollersSection(Section):
     """The sources that BytePort asks by itself."""
@@ -162,7 +157,7 @@ class PollersSection(Section):
     alertmanager: dict[PollerName, AlertmanagerSection] = Field(default_factory=dict)
     """Alertmanagers whose silences are heeded, by a name of yours."""
     github: GitHubPollerSection = Field(default_factory=GitHubPollerSection)
-    """GitHub: where runs are asked for, and the tokens of the runbook on failed workflow runs."""
+    """Failed workflow runs, asked for."""
 
     def periods(self) -> Iterator[tuple[str, float]]:
         """Name and period (seconds) of every poller that runs, but for the databases'."""

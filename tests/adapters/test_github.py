@@ -133,18 +133,35 @@ def test_the_repository_and_the_token_s_rights(github, reader):
 def test_a_dispatch_starts_one_run(github, api, tells):
     github.files[".github/workflows/rollback.yml"] = ROLLBACK
     github.tells_run_ids = tells
-    told = GitHubDispatcher(api).dispatch(
-        REPOSITORY, "rollback.yml", "main", {"triggered_by": "x", "failed_run_id": "1"}
-    )
+    inputs = {"triggered_by": "x", "failed_run_id": "1"}
+    told = GitHubDispatcher(api).dispatch(REPOSITORY, "rollback.yml", "main", inputs, {"target_sha": "a" * 40})
     (dispatched,) = github.dispatched
     assert told == (dispatched["run"] if tells else None)
-    assert (dispatched["ref"], dispatched["inputs"]["failed_run_id"]) == ("main", "1")
+    assert (dispatched["ref"], dispatched["inputs"]) == ("main", inputs)
 
 
-def test_a_dispatch_with_inputs_that_nobody_declared_is_refused_and_starts_nothing(github, api):
+def test_an_optional_input_goes_along_where_it_is_declared(github, api):
+    declares = ROLLBACK.replace("jobs: {}", "").rstrip() + "\n      target_sha: {}\njobs: {}\n"
+    github.files[".github/workflows/rollback.yml"] = declares
+    GitHubDispatcher(api).dispatch(REPOSITORY, "rollback.yml", "main", {"triggered_by": "x"}, {"target_sha": "a" * 40})
+    assert github.dispatched[0]["inputs"] == {"triggered_by": "x", "target_sha": "a" * 40}
+
+
+def test_a_dispatch_that_the_workflow_does_not_take_is_refused_and_starts_nothing(github, api):
     github.files[".github/workflows/rollback.yml"] = ROLLBACK
     with pytest.raises(Permanent, match="Unexpected inputs"):
-        GitHubDispatcher(api).dispatch(REPOSITORY, "rollback.yml", "main", {"nonsense": "1"})
+        GitHubDispatcher(api).dispatch(REPOSITORY, "rollback.yml", "main", {"nonsense": "1"}, {})
+    github.files[".github/workflows/push.yml"] = "on: [push]\njobs: {}\n"
+    with pytest.raises(Permanent, match="has no workflow_dispatch"):
+        GitHubDispatcher(api).dispatch(REPOSITORY, "push.yml", "main", {}, {})
+    assert github.dispatched == []
+
+
+def test_a_token_that_could_change_workflows_dispatches_nothing(github, api):
+    github.files[".github/workflows/rollback.yml"] = ROLLBACK
+    github.scopes = "repo, workflow"
+    with pytest.raises(Denied, match="scope `workflow`"):
+        GitHubDispatcher(api).dispatch(REPOSITORY, "rollback.yml", "main", {}, {})
     assert github.dispatched == []
 
 

@@ -54,6 +54,8 @@ def admit(cursor: Cursor, opening: Opening) -> Admission:
         return Admission(incident=known["incident"], absorbed=True, duplicate=True)
     advise(cursor, "fingerprint", [f"{opening.runbook}:{signal.target.key}"])
     row = _open_one(cursor, opening.runbook, signal.target.key)
+    if row is None and opening.once and (ended := _ended_one(cursor, opening)):
+        return Admission(incident=ended, absorbed=True, duplicate=True)
     gone = row if row is not None and _makes_way(cursor, row, opening) else None
     if gone is not None:
         row = None
@@ -160,6 +162,16 @@ def _open_one(cursor: Cursor, runbook: str, target_key: str) -> Row | None:
         [runbook, target_key],
     )
     return cursor.fetchone()
+
+
+def _ended_one(cursor: Cursor, opening: Opening) -> str:
+    """The incident that has ended for the same page and target; empty where there was none."""
+    cursor.execute(
+        "select id from byteport.incidents where runbook = %s and target_key = %s order by opened_at limit 1",
+        [opening.runbook, opening.signal.target.key],
+    )
+    found = cursor.fetchone()
+    return str(found["id"]) if found is not None else ""
 
 
 def _makes_way(cursor: Cursor, row: Row, opening: Opening) -> bool:
