@@ -7,8 +7,11 @@ import pytest
 
 from byteport.adapters.budgets import RedisBudgets
 from byteport.adapters.ledger import PostgresLedger, migrate
+from byteport.runbooks.deploys.deploy_failure import RUNBOOK as DEPLOY_FAILURE
 from tests.crowd import Crowd
+from tests.github_server import running
 from tests.pages.clinic import KEY, Clinic
+from tests.pages.pipeline import Pipeline
 from tests.pages.troubles import oldest
 from tests.patients import Patient
 from tests.servers import eventually
@@ -55,3 +58,14 @@ def queue(clinic, pgbouncer):
     yield pooler
     for one in (*clients, waiting):
         one.close()
+
+
+@pytest.fixture
+def pipeline(ledger_url: str, redis_url: str) -> Iterator[Pipeline]:
+    """Real stores, and a GitHub that behaves."""
+    migrate(ledger_url)
+    ledger, budgets = PostgresLedger(ledger_url), RedisBudgets(redis_url)
+    with running() as (github, _store):
+        yield Pipeline(ledger, budgets, None, ledger_url, redis_url, pages=(DEPLOY_FAILURE,), github=github)  # type: ignore[arg-type]
+    ledger.close()
+    budgets.close()

@@ -99,3 +99,8 @@ class Pipeline(World):
 
     def refusals(self, incident: Incident) -> list[str]:
         return [verdict["guard"] for verdict in self.verdicts(incident.id)]
+
+
+def dispatched(pipeline: Pipeline) -> int:
+    """How many workflows were started."""
+    return len(pipeline.github.dispatched)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from byteport.adapters.budgets import RedisBudgets
-from byteport.adapters.ledger import PostgresLedger, migrate
 from byteport.grammar.evidence import Failure
 from byteport.model.facts.github import JobLog
 from byteport.model.signal import Mode
@@ -16,10 +13,7 @@ from byteport.probes.ci_logs import findings
 from byteport.records.incident import Phase
 from byteport.runbooks.deploys.deploy_failure import RUNBOOK
 from byteport.runbooks.deploys.deploy_failure_evidence import pattern_of
-from tests.github_server import REPOSITORY, running
-from tests.http_server import Reply
-from tests.pages.pipeline import HELM, Pipeline
-from tests.ward.world import race
+from tests.pages.pipeline import HELM, dispatched
 
 LOGS = {
     "infra_timeout": ("npm error code ETIMEDOUT\n", "toomanyrequests: rate limit exceeded\n", "dial tcp: i/o timeout\n"),
@@ -30,20 +24,6 @@ LOGS = {
     "deploy_step_failure": (HELM, 'error: deployment "web" exceeded its progress deadline\n',
                             "Error from server (Forbidden): deployments.apps is forbidden\n"),
 }  # fmt: skip
-
-
-@pytest.fixture
-def pipeline(ledger_url: str, redis_url: str) -> Iterator[Pipeline]:
-    migrate(ledger_url)
-    ledger, budgets = PostgresLedger(ledger_url), RedisBudgets(redis_url)
-    with running() as (github, _store):
-        yield Pipeline(ledger, budgets, None, ledger_url, redis_url, pages=(RUNBOOK,), github=github)  # type: ignore[arg-type]
-    ledger.close()
-    budgets.close()
-
-
-def dispatched(pipeline: Pipeline) -> int:
-    return len(pipeline.github.dispatched)
 
 
 # ── what is done ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -233,201 +213,3 @@ def test_what_a_log_says_is_clipped_and_without_secrets_and_colours():
 )
 def test_the_allowlist_as_the_catalogue_writes_it(told, name, matches):
     assert (pattern_of(told).search(name) is not None) is matches
-
-
-# ── once, and how it is told ─────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_a_run_is_treated_once_for_good_and_its_second_attempt_anew(pipeline):
-    pipeline.good()
-    run = pipeline.fail()
-    first = pipeline.treat(run)
-    again = pipeline.engine().take(pipeline.signal_of(run).with_(source="github", event_id="by another way"))
-    assert (again.incident, again.duplicate) == (first.id, True)
-    pipeline.an_hour_passes()
-    second = pipeline.github.add_run(**{**{k: run[k] for k in ("id", "workflow_id")}, "run_attempt": 2})
-    pipeline.github.add_job(second, HELM, steps=[("helm upgrade", "failure")])
-    assert pipeline.treat(second).id != first.id
-    assert dispatched(pipeline) == 2
-
-
-def test_many_who_tell_of_one_run_at_once_open_one_incident(pipeline):
-    pipeline.good()
-    signal = pipeline.signal_of(pipeline.fail())
-    answers = race([lambda n=n: pipeline.engine().take(signal.with_(event_id=f"e{n}")) for n in range(6)])
-    assert len({answer.incident for answer in answers}) == 1
-    assert len(pipeline.ledger.listing()) == 1
-
-
-def test_people_are_told_what_the_contract_lists(pipeline):
-    pipeline.good()
-    pipeline.options(rollbackEnabled=False)
-    run = pipeline.fail()
-    incident = pipeline.treat(run)
-    assert incident.phase is Phase.ESCALATE
-    (sent,) = [one for one in pipeline.notebook.sent if one.message.channel == "postmark"]
-    fields, bundle = sent.message.fields, sent.message.bundle
-    assert fields == {
-        "workflow": "Deploy", "run": f"https://github.example/{REPOSITORY}/actions/runs/{run['id']}", "branch": "main",
-        "failure": "deploy_step_failure", "author": fields["author"], "action": "nothing was written",
-        "link": f"/incidents/{incident.id}",
-    }  # fmt: skip
-    assert set(RUNBOOK.escalate.content) <= bundle.keys()
-    assert (bundle["previous_success_exists"], bundle["rollback_triggered"]) == (True, False)
-    assert bundle["failed_jobs"] == [{"job": "deploy", "steps": ["helm upgrade"]}]
-    view, rollback = bundle["manual_commands"]
-    assert view == f"gh run view {run['id']} --repo {REPOSITORY} --log-failed"
-    assert f"-f failed_run_id={run['id']} -f target_sha={'b' * 40}" in rollback
-    postmortem = pipeline.ledger.command(incident.id, "close", "ada", "seen")
-    assert pipeline.run(postmortem.id).phase is Phase.CLOSED
-    told = pipeline.ledger.postmortem(incident.id)
-    assert told is not None
-    assert "Find out why the release does not come up" in told.markdown
-
-
-def test_a_second_telling_within_the_day_is_suppressed(pipeline):
-    assert (RUNBOOK.escalate.once_per.total_seconds(), RUNBOOK.escalate.on_duplicate) == (86_400, "suppress")
-    incident = pipeline.treat(pipeline.fail("nothing known\n"))
-    pipeline.engine().take(pipeline.signal_of(pipeline.github.runs[0]).with_(event_id="again"))
-    pipeline.run(incident.id)
-    assert len([one for one in pipeline.notebook.sent if one.message.channel == "postmark"]) == 1
-
-
-# ── guards ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def planned(pipeline, **more) -> str:
-    """Up to the frozen plan, nothing done yet."""
-    pipeline.good()
-    incident = pipeline.take(pipeline.fail(**more))
-    assert pipeline.run(incident, until=Phase.ACT, deliver=False).plan is not None
-    return incident
-
-
-def went_well(pipeline, incident) -> None:
-    assert pipeline.run(incident).ending == "resolved"
-    assert dispatched(pipeline) == 1
-
-
-def was_refused(pipeline, incident, guard) -> None:
-    ended = pipeline.run(incident)
-    assert guard in pipeline.refusals(ended)
-    assert dispatched(pipeline) == 0
-
-
-def test_deploy_failure__rollback_opt_in(pipeline):
-    incident = planned(pipeline)
-    pipeline.options(rollbackEnabled=False)
-    was_refused(pipeline, incident, "rollback_opt_in")
-
-
-def test_deploy_failure__rollback_opt_in__allowed(pipeline):
-    went_well(pipeline, planned(pipeline))
-
-
-def test_rollback_that_is_not_enabled_is_not_even_planned(pipeline):
-    pipeline.good()
-    pipeline.options(rollbackEnabled=False)
-    incident = pipeline.treat(pipeline.fail())
-    assert "rollback is not enabled" in incident.reason
-    assert dispatched(pipeline) == 0
-
-
-def test_deploy_failure__token_scope(pipeline):
-    """A classic token that may change workflows is not used at all, neither to look nor to act."""
-    pipeline.good()
-    pipeline.github.scopes = "repo, workflow"
-    incident = pipeline.treat(pipeline.fail())
-    assert (incident.phase, dispatched(pipeline)) == (Phase.ESCALATE, 0)
-    assert "scope `workflow`" in incident.diagnosis.because
-    guard = next(guard for guard in RUNBOOK.guards_of("dispatch") if guard.name == "token_scope")
-    assert guard.reads == ("jobs",)
-
-
-def test_deploy_failure__token_scope__allowed(pipeline):
-    pipeline.github.scopes = "repo"
-    went_well(pipeline, planned(pipeline))
-
-
-def test_deploy_failure__workflow_allowlist(pipeline):
-    incident = planned(pipeline)
-    pipeline.options(deployWorkflowAllowlist="/nothing of ours/")
-    was_refused(pipeline, incident, "workflow_allowlist")
-
-
-def test_deploy_failure__workflow_allowlist__allowed(pipeline):
-    pipeline.options(deployWorkflowAllowlist="/^deploy$/i")
-    went_well(pipeline, planned(pipeline))
-
-
-def test_a_workflow_that_deploys_nothing_is_left_alone_and_nobody_is_told(pipeline):
-    pipeline.good()
-    incident = pipeline.treat(pipeline.fail(name="Nightly tests", path=".github/workflows/nightly.yml"))
-    assert (incident.ending, incident.diagnosis.name) == ("recovered", "no_deploy")
-    assert pipeline.notebook.sent == []
-    assert dispatched(pipeline) == 0
-
-
-def test_deploy_failure__run_dedup(pipeline):
-    """Also where the incident's own memory is gone: the spend stays for good."""
-    incident = planned(pipeline)
-    went_well(pipeline, incident)
-    pipeline.ledger.run(lambda cursor: cursor.execute("delete from byteport.incidents where id = %s", [incident]))
-    pipeline.an_hour_passes()
-    run = next(run for run in pipeline.github.runs if run["conclusion"] == "failure")
-    again = pipeline.run(pipeline.take(run, event_id="told anew"))
-    assert "run_dedup" in pipeline.refusals(again)
-    assert dispatched(pipeline) == 1
-
-
-def test_deploy_failure__run_dedup__allowed(pipeline):
-    went_well(pipeline, planned(pipeline))
-
-
-def test_deploy_failure__workflow_rollback_rate(pipeline):
-    went_well(pipeline, planned(pipeline))
-    second = pipeline.treat(pipeline.fail())
-    assert "workflow_rollback_rate" in pipeline.refusals(second)
-    assert (second.phase, dispatched(pipeline)) == (Phase.ESCALATE, 1)
-
-
-def test_deploy_failure__workflow_rollback_rate__allowed(pipeline):
-    went_well(pipeline, planned(pipeline))
-    pipeline.an_hour_passes()
-    assert pipeline.treat(pipeline.fail()).ending == "resolved"
-    assert dispatched(pipeline) == 2
-
-
-def test_deploy_failure__dry_run(pipeline):
-    pipeline.good()
-    assert pipeline.treat(pipeline.fail(), mode=Mode.DRY_RUN).ending == "rehearsed"
-    assert dispatched(pipeline) == 0
-
-
-def test_deploy_failure__dry_run__allowed(pipeline):
-    went_well(pipeline, planned(pipeline))
-
-
-def test_deploy_failure__confidence_floor(pipeline):
-    pipeline.good()
-    pipeline.policy = replace(pipeline.policy, floor=90)
-    incident = pipeline.treat(pipeline.fail())
-    assert "confidence_floor" in pipeline.refusals(incident)
-    assert dispatched(pipeline) == 0
-
-
-def test_deploy_failure__confidence_floor__allowed(pipeline):
-    pipeline.policy = replace(pipeline.policy, floor=85)
-    went_well(pipeline, planned(pipeline))
-
-
-def test_a_rate_limit_of_github_is_waited_for_by_nobody_and_told(pipeline):
-    pipeline.good()
-    run = pipeline.fail()
-    incident = pipeline.take(run)
-    limited = Reply(
-        403, {"message": "API rate limit exceeded"}, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "4102444800"}
-    )
-    pipeline.github.http.instead += [limited] * 12
-    ended = pipeline.run(incident)
-    assert (ended.phase, ended.diagnosis.name, dispatched(pipeline)) == (Phase.ESCALATE, "inconclusive", 0)

@@ -7,7 +7,7 @@ from byteport.model.facts.github import Job, Token, WorkflowRun
 
 
 class FailedRun(Value):
-    """The attempt itself, its jobs with their steps, where the repository deploys from, and what the token may do (`rights`)."""
+    """The attempt itself, its jobs with their steps, where the repository deploys from, and the token's rights."""
 
     run: WorkflowRun
     jobs: tuple[Job, ...]
