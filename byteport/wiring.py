@@ -44,7 +44,7 @@ from byteport.sources.default_routes import default_routes
 from byteport.sources.polling import Poller
 from byteport.wiring_channels import channels_of
 from byteport.wiring_github import github_of
-from byteport.wiring_policy import policy_of
+from byteport.wiring_policy import people_problems, policy_of
 from byteport.wiring_pollers import pollers_of
 
 Role = Literal["probe", "act", "decide", "web", "cli", "intake", "drive"]
@@ -189,6 +189,8 @@ def build(
     found = plugins.find(settings.pages_folder)
     pages = pages_of(settings, found)
     channels = channels_of(settings)
+    if wrong := people_problems(settings, tuple(channels)):
+        raise BadConfiguration(tuple(wrong))
     policy = policy_of(settings, tuple(channels))
     ledger = PostgresLedger(settings.ledger_dsn, storm_threshold=policy.storm_threshold)
     budgets = RedisBudgets(settings.budgets_dsn)

@@ -17,9 +17,11 @@ from byteport.settings.channels import (
 
 
 def channels_of(settings: Settings) -> dict[str, Channel]:
-    """By name; the journal is always among them."""
-    ways: dict[str, Channel] = {"journal": Journal(settings.journal_folder)}
-    return ways | ways_of(settings.channels)
+    """By name; the journal is always among them. A team's own are named CHANNEL/TEAM."""
+    ways: dict[str, Channel] = {"journal": Journal(settings.journal_folder), **ways_of(settings.channels)}
+    for team, section in settings.teams.items():
+        ways |= {f"{name}/{team}": way for name, way in ways_of(section.channels).items()}
+    return ways
 
 
 def ways_of(section: ChannelsSection) -> dict[str, Channel]:

@@ -42,6 +42,7 @@ def policy_of(settings: Settings, channels: tuple[str, ...] = ()) -> Policy:
         retention=timedelta(days=limits.retention_days),
         maintenance=_maintenance(settings),
         operators=_operators(settings, channels),
+        team=_team(settings),
         notifications=limits.notifications,
         repeat_after=timedelta(minutes=limits.repeat_minutes),
     )
@@ -59,6 +60,29 @@ def _maintenance(settings: Settings) -> Callable[[str, Signal, datetime], str]:
         return ""
 
     return maintenance
+
+
+def _team(settings: Settings) -> Callable[[str, Signal], str]:
+    """The first team that a signal belongs to; empty for nobody's."""
+
+    def team(runbook: str, signal: Signal) -> str:
+        facts = facts_of(runbook, signal)
+        return next((name for name, section in settings.teams.items() if section.owns(facts)), "")
+
+    return team
+
+
+def people_problems(settings: Settings, channels: tuple[str, ...]) -> list[tuple[str, str]]:
+    """What the configuration says of people that leads nowhere."""
+    wrong = [
+        (f"policy.operators.{place}", f"a channel that is configured ({', '.join(channels)}), not {name!r}")
+        for place, name in enumerate(settings.policy.operators)
+        if name not in channels
+    ]
+    slack = settings.channels.slack
+    if slack.approvers and slack.in_clear("signing_secret") is None:
+        wrong.append(("channels.slack.signing_secret", "required with approvers: a click could not be believed"))
+    return wrong
 
 
 def _operators(settings: Settings, channels: tuple[str, ...]) -> tuple[str, ...]:

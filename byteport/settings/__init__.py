@@ -31,6 +31,7 @@ from byteport.settings.sections import (
     WebhooksSection,
     WebSection,
 )
+from byteport.settings.teams import TeamName, TeamSection
 
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 AGREED = {
@@ -108,6 +109,8 @@ class Settings(Section, BaseSettings):
     """The HTTP service and the console."""
     channels: ChannelsSection = Field(default_factory=ChannelsSection)
     """Where people are told."""
+    teams: dict[TeamName, TeamSection] = Field(default_factory=dict, max_length=200)
+    """Whose a signal is, and where that team is told; the first that owns it, in this order."""
     policy: PolicySection = Field(default_factory=PolicySection)
     """Limits that are policy."""
     self_targets: tuple[FullName, ...] = Field(default=(), max_length=1024)
