@@ -37,22 +37,32 @@ def _host_of(part: str) -> str:
     return f"{MARK}@{part.rpartition('@')[2]}"
 
 
+def _header_without_value(found: re.Match[str]) -> str:
+    """Up to the next quote; a space keeps what follows from being taken for a part of the value."""
+    following = found.string[found.end() : found.end() + 1]
+    opens = following != "" and following in "\"'" and not found[2].endswith(following)
+    return f"{found[1]}{found[2]}{MARK}" + (" " if opens else "")
+
+
 def _without_value(found: re.Match[str]) -> str:
     quote = found[3] or found[4] or ""
     return f"{found[1]}{found[2]}{quote}{MARK}{quote}"
 
 
+_KEY_BLOCK = re.compile(r"-----BEGIN [A-Z0-9 ]+-----.*?(?:-----END [A-Z0-9 ]+-----|\Z)", re.DOTALL)
+
 # Each: what calls for the pattern at all (quick to look for), the pattern, what stands there afterwards.
 _RULES: tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
-    ("-----BEGIN", re.compile(r"-----BEGIN [A-Z0-9 ]+-----.*?(?:-----END [A-Z0-9 ]+-----|\Z)", re.DOTALL), MARK),
+    ("-----BEGIN", _KEY_BLOCK, MARK),
     ("://", re.compile(r"://[^\s\"'<>]+"), _without_user),
     ("@", re.compile(r"(?<![\w/.:+-])[\w.+-]{1,64}:(?!//)[^\s:@\"'<>]{1,256}@(?!sha\d)(?=[\w\[(])"), f"{MARK}@"),
     ("hooks.", re.compile(r"(hooks\.[\w.-]{1,80}/[\w-]{1,40}/)[^\s\"'<>|]+"), rf"\1{MARK}"),
     (
         "",
         re.compile(r"(?i)((?:proxy-)?authorization|(?:set-)?cookie)(\\*[\"']?\s*[:=]\s*\\*[\"']?)[^\r\n\"'\\]+"),
-        rf"\1\2{MARK}",
+        _header_without_value,
     ),
+    ("-u", re.compile(r"((?<!\S)(?:-u|--user)[ =]\s*)([\"']?)[^\s:\"']{1,128}:\S+"), rf"\1\2{MARK}"),
     ("", re.compile(r"(?i)(bearer)\s+[\w.~+/=-]{6,}"), rf"\1 {MARK}"),
     ("", re.compile(_START + r"((?i:basic))\s+(?=[a-z]*[A-Z0-9+/=])[A-Za-z0-9+/]{8,}={0,2}"), rf"\1 {MARK}"),
     ("", re.compile(_NAMED + _QUOTED, re.IGNORECASE | re.VERBOSE), _without_value),
@@ -102,6 +112,12 @@ def redact_text(text: str) -> str:
         if needs in text:
             text = pattern.sub(instead, text)
     return text
+
+
+def redact_keys(text: str) -> str:
+    """The same text without key blocks, for whoever looks at its lines one by one: a line of a key tells nothing of
+    being one."""
+    return _KEY_BLOCK.sub(MARK, text) if "-----BEGIN" in text else text
 
 
 def looks_secret(name: str) -> bool:

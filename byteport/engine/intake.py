@@ -12,7 +12,7 @@ from byteport.grammar.runbook import Runbook
 from byteport.model.signal import Mode, Signal
 from byteport.model.target import Target
 from byteport.records.incident import Phase
-from byteport.redaction import redact
+from byteport.redaction import redact, redact_text
 from byteport.stores import Admission, Ledger, Opening, Wakeups
 
 
@@ -76,5 +76,10 @@ class Intake:
 
 
 def _clean(signal: Signal) -> Signal:
-    """Without secrets, as it is stored."""
-    return signal.with_(raw=redact(signal.raw), labels=redact(signal.labels), summary=redact(signal.summary))
+    """Without secrets, as it is stored. What a target is called stays, for it is known by that; how to reach it never
+    holds a secret, unless a sender put one there."""
+    reached = {name: redact_text(value) for name, value in signal.target.coordinates.items()}
+    return signal.with_(
+        raw=redact(signal.raw), labels=redact(signal.labels), summary=redact(signal.summary),
+        target=signal.target.with_(coordinates=reached),
+    )  # fmt: skip

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from byteport.model.facts.github import JobLog
 from byteport.model.facts.pipelines import LogFindings, LogMatch
-from byteport.redaction import redact_text
+from byteport.redaction import redact_keys, redact_text
 
 MOST_MATCHES, LONGEST_LINE, TAIL = 5, 300, 25
 _STAMP = re.compile(r"^\ufeff?\d{4}-\d\d-\d\dT[\d:.]+Z ")
@@ -45,7 +45,7 @@ PATTERNS: Mapping[str, re.Pattern[str]] = {
 
 def findings(log: JobLog) -> LogFindings:
     """At most five lines of each kind, the first ones, and the last lines of the log."""
-    lines = [_plain(line) for line in log.text.splitlines()]
+    lines = [_plain(line) for line in redact_keys(log.text).splitlines()]
     matches = tuple(match for kind, pattern in PATTERNS.items() for match in _of(kind, pattern, lines))
     tail = tuple(_shown(line) for line in [line for line in lines if line.strip()][-TAIL:])
     return LogFindings(job=log.name, matches=matches, tail=tail, cut=log.cut)
