@@ -1,0 +1,185 @@
+"""What pollers decide, by themselves: when something is told, when it has ended, and what is none of theirs."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from celery.schedules import schedule
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beat_schedules import schedule as all_entries
+from beat_schedules.jitter import SPREAD, jittered
+from byteport.adapters import github as adapter
+from byteport.adapters.github import GitHubReader
+from byteport.errors import Denied, Transient
+from byteport.model.alert import Alert
+from byteport.settings import Settings
+from byteport.settings.pollers import PollersSection
+from byteport.sources.github_runs import GitHubRunsPoller
+from byteport.sources.prometheus import Seen, compared
+from byteport.wiring_github import github_of
+from byteport.wiring_pollers import pollers_of
+from tests.github_server import NOW, REPOSITORY, TOKEN, running
+from tests.http_server import Reply
+
+AT = datetime(2026, 11, 26, 10, 0, tzinfo=UTC)
+
+
+def alert(name: str = "x", **more) -> Alert:
+    return Alert(source="prometheus", name=name, fired_at=AT, condition=name, **more)
+
+
+def looks(*firing: set[str], every: float = 30.0, wait: float = 0.0) -> list[list[tuple[str, bool]]]:
+    """What each of these looks tells, one after the other, as (name, ended)."""
+    memory: dict[str, Seen] = {}
+    told = []
+    for number, names in enumerate(firing):
+        now = AT + timedelta(seconds=every * number)
+        memory, heard = compared(memory, {n: alert(n) for n in names}, dict.fromkeys(names, wait), now)
+        told.append(sorted((one.name, one.resolved) for one in heard))
+    return told
+
+
+def test_what_fires_is_told_at_each_look_and_its_end_once():
+    assert looks({"a"}, {"a"}, set(), set()) == [[("a", False)], [("a", False)], [("a", True)], []]
+
+
+def test_what_must_last_is_told_when_it_has_lasted():
+    assert looks({"a"}, {"a"}, {"a"}, {"a"}, wait=60) == [[], [], [("a", False)], [("a", False)]]
+
+
+def test_what_flaps_under_its_time_is_never_told_nor_taken_back():
+    assert looks({"a"}, set(), {"a"}, set(), wait=60) == [[], [], [], []]
+
+
+def test_one_that_ends_says_nothing_of_another():
+    assert looks({"a", "b"}, {"b"}) == [[("a", False), ("b", False)], [("a", True), ("b", False)]]
+
+
+@given(st.lists(st.sets(st.sampled_from("abc")), max_size=12), st.sampled_from([0.0, 45.0]))
+def test_nothing_ends_that_was_not_told(firing, wait):
+    open_: set[str] = set()
+    for told in looks(*firing, wait=wait):
+        for name, ended in told:
+            assert not ended or name in open_
+        open_ = {name for name, ended in told if not ended} | {name for name in open_ if (name, True) not in told}
+
+
+def test_an_end_has_an_identity_of_its_own():
+    memory, _ = compared({}, {"a": alert("a")}, {}, AT)
+    _, (ended,) = compared(memory, {}, {}, AT + timedelta(minutes=1))
+    assert isinstance(ended, Alert)
+    assert (ended.resolved, ended.condition, ended.fired_at) == (True, "a", AT + timedelta(minutes=1))
+    assert ended.event_id
+
+
+# -- GitHub, asked ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def github():
+    with running() as (server, _store):
+        yield server
+
+
+@pytest.fixture
+def poller(github) -> GitHubRunsPoller:
+    reader = GitHubReader(adapter.api(TOKEN, github.http.url, timedelta(seconds=2)))
+    return GitHubRunsPoller(reader, REPOSITORY, timedelta(seconds=60), timedelta(seconds=2))
+
+
+def test_failed_deploys_are_told_with_the_labels_of_the_webhook_s_alert(github, poller):
+    run = github.add_run(run_attempt=2)
+    for told in (
+        {"conclusion": "success"},
+        {"conclusion": "cancelled"},
+        {"name": "Unit tests", "path": ".github/workflows/t.yml"},
+    ):
+        github.add_run(**told)
+    (one,) = poller.ask(NOW)
+    assert isinstance(one, Alert)
+    assert (one.source, one.name, one.labels["run_id"], one.labels["run_attempt"]) == (
+        "github-poller",
+        "workflow_run",
+        str(run["id"]),
+        "2",
+    )
+    assert (one.labels["on_default_branch"], one.labels["workflow_path"]) == ("true", ".github/workflows/deploy.yml")
+    assert [again.event_id for again in poller.ask(NOW + timedelta(minutes=7))] == [one.event_id]
+
+
+def test_what_failed_long_ago_is_not_told(github, poller):
+    github.add_run()
+    assert list(poller.ask(NOW + timedelta(hours=7))) == []
+
+
+def test_a_file_s_name_counts_as_well_as_the_workflow_s(github, poller):
+    github.add_run(name="Ship it", path=".github/workflows/release.yml")
+    assert len(poller.ask(NOW)) == 1
+    strict = GitHubRunsPoller(poller.github, REPOSITORY, poller.period, poller.timeout, re.compile("Ship"))
+    assert list(strict.ask(NOW)) == []
+
+
+def test_a_rate_limit_says_when_it_ends(github, poller):
+    github.http.instead.append(Reply(429, {"message": "slow down"}, {"Retry-After": "42"}))
+    with pytest.raises(Transient) as limited:
+        poller.ask(NOW)
+    assert limited.value.retry_after == timedelta(seconds=42)
+
+
+# -- who is asked, and when ------------------------------------------------------------------------------------------------------
+
+
+CONFIGURED = {
+    "github": {"token": "t"},
+    "pollers": {
+        "prometheus": {"main": {"url": "http://p:9090", "period": 20, "username": "u", "password": "p"}},
+        "alertmanager": {"main": {"url": "http://a:9093", "token": "t"}},
+        "github": {"repositories": [REPOSITORY]},
+    },
+}
+
+
+class _NoLedger:
+    """Nothing is asked of it while pollers are only made."""
+
+
+def test_the_clock_and_the_workers_know_the_same_pollers_by_the_same_names():
+    told = Settings.model_validate(CONFIGURED)
+    made = pollers_of(told, _NoLedger())  # type: ignore[arg-type]
+    assert {p.name: p.period.total_seconds() for p in made} == dict(told.pollers.periods())
+    assert [p.name for p in made] == ["prometheus main", "silences of main", f"github {REPOSITORY}"]
+    entries = all_entries(told.pollers)
+    assert {entry["args"][0] for entry in entries.values() if entry["task"] == "byteport.poll"} == {
+        "database", *(p.name for p in made),
+    }  # fmt: skip
+
+
+def test_nothing_is_asked_that_nobody_configured():
+    assert list(PollersSection().periods()) == []
+    assert pollers_of(Settings(), _NoLedger()) == ()  # type: ignore[arg-type]
+
+
+def test_a_period_varies_by_a_tenth_at_most_and_is_drawn_anew():
+    ticks = jittered(100.0)
+    assert isinstance(ticks, schedule)
+    lengths = [ticks.is_due(datetime.now(UTC) - timedelta(seconds=1000))[1] for _ in range(50)]
+    assert all(100 * (1 - SPREAD) <= length <= 100 * (1 + SPREAD) for length in lengths)
+    assert len(set(lengths)) > 40
+    due, wait = ticks.is_due(datetime.now(UTC))
+    assert not due
+    assert 0 < wait <= 110
+
+
+def test_each_identity_of_github_has_what_it_needs_and_no_more():
+    told = Settings.model_validate({"github": {"token": "t", "dispatch_token": "d"}})
+    reading, writing = github_of(told, looks=True, acts=False)
+    assert isinstance(reading, GitHubReader)
+    with pytest.raises(Denied, match="this process may not act"):
+        writing.dispatch(REPOSITORY, "rollback.yml", "main", {}, {})
+    nobody, _ = github_of(Settings(), looks=True, acts=True)
+    with pytest.raises(Denied, match=r"github\.token is not configured"):
+        nobody.token()
