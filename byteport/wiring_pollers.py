@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def pollers_of(settings: Settings, ledger: People) -> tuple[Poller, ...]:
     """All but the databases', with the names that `PollersSection.periods` gives to the clock."""
-    return (*_prometheis(settings), *_silences(settings, ledger), *_github(settings))
+    return (*_prometheis(settings), *_silences(settings, ledger), *_github(settings), *_tls(settings))
 
 
 def _prometheis(settings: Settings) -> Iterator[Poller]:
@@ -65,6 +65,18 @@ def _github(settings: Settings) -> Iterator[Poller]:
         yield GitHubRunsPoller(
             reader, repository, timedelta(seconds=section.period), timeout, re.compile(section.workflows)
         )
+
+
+def _tls(settings: Settings) -> Iterator[Poller]:
+    section = settings.pollers.tls
+    if not section.endpoints:
+        return
+    from byteport.adapters.tls import TlsReader
+    from byteport.sources.tls import Endpoint, TlsPoller
+
+    timeout = timedelta(seconds=section.timeout)
+    endpoints = tuple(Endpoint(told.host, told.port, told.server_name) for told in section.endpoints)
+    yield TlsPoller(TlsReader(timeout, section.ca_file), endpoints, timedelta(seconds=section.period), timeout)
 
 
 def _api(name: str, section: HttpSourceSection, refused: object = None) -> HttpApi:

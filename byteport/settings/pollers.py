@@ -147,6 +147,30 @@ class GitHubPollerSection(Section):
         return value
 
 
+class TlsEndpointSection(Section):
+    """One endpoint."""
+
+    host: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,253}$")]
+    """Host name or address."""
+    port: int = Field(default=443, ge=1, le=65_535)
+    """Where TLS is spoken from the first byte."""
+    server_name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{0,253}$")] = ""
+    """The name that is asked for, where it is another than the host."""
+
+
+class TlsPollerSection(Section):
+    """Certificates as they are served, asked for: those that expire, have expired, or that no client believes."""
+
+    endpoints: tuple[TlsEndpointSection, ...] = Field(default=(), max_length=2000)
+    """What is asked."""
+    ca_file: Path | None = None
+    """Certificates to trust instead of the system's."""
+    period: Seconds = 3600.0
+    """Seconds between two looks."""
+    timeout: Seconds = 10.0
+    """Seconds that one endpoint may take to connect, and to shake hands."""
+
+
 class PollersSection(Section):
     """The sources that BytePort asks by itself."""
 
@@ -158,9 +182,12 @@ class PollersSection(Section):
     """Alertmanagers whose silences are heeded, by a name of yours."""
     github: GitHubPollerSection = Field(default_factory=GitHubPollerSection)
     """Failed workflow runs, asked for."""
+    tls: TlsPollerSection = Field(default_factory=TlsPollerSection)
+    """Certificates as they are served."""
 
     def periods(self) -> Iterator[tuple[str, float]]:
         """Name and period (seconds) of every poller that runs, but for the databases'."""
         yield from ((f"prometheus {name}", section.period) for name, section in self.prometheus.items())
         yield from ((f"silences of {name}", section.period) for name, section in self.alertmanager.items())
         yield from ((f"github {repository}", self.github.period) for repository in self.github.repositories)
+        yield from [("tls", self.tls.period)] if self.tls.endpoints else []

@@ -1,0 +1,122 @@
+"""TLS endpoints, asked: certificates that expire (30, 14, 7 and 1 day before), have expired, or that no client believes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from byteport.errors import BytePortError
+from byteport.model.alert import Alert
+from byteport.model.facts.tls import ServedCertificate
+from byteport.model.signal import Severity
+from byteport.sources.incoming import Heard, Malformed, id_of, labels
+
+SOURCE = "tls-poller"
+THRESHOLDS = {1: Severity.CRITICAL, 7: Severity.HIGH, 14: Severity.WARNING, 30: Severity.WARNING}
+AT_ONCE = 32
+
+
+class TlsReading(Protocol):
+    """Raises Transient or Permanent."""
+
+    def served(self, host: str, port: int, server_name: str = "") -> ServedCertificate: ...
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """`server_name` is asked for where it is another than the host."""
+
+    host: str
+    port: int = 443
+    server_name: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.server_name or self.host
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.port}"
+
+
+@dataclass
+class TlsPoller:
+    """All endpoints at once. One that does not answer keeps none of the others from being told, and clears nothing of
+    its own; `memory` is what was told, by the condition's identity."""
+
+    tls: TlsReading
+    endpoints: Sequence[Endpoint]
+    period: timedelta
+    timeout: timedelta
+    name: str = "tls"
+    memory: dict[str, Alert] = field(default_factory=dict)
+
+    def ask(self, now: datetime) -> Sequence[Heard]:
+        with ThreadPoolExecutor(
+            max_workers=min(AT_ONCE, max(1, len(self.endpoints))), thread_name_prefix="tls"
+        ) as pool:
+            found = list(pool.map(self._one, self.endpoints))
+        told: list[Heard] = []
+        for endpoint, seen in zip(self.endpoints, found, strict=True):
+            if isinstance(seen, Malformed):
+                told.append(seen)
+                continue
+            firing = {alert.condition: alert for alert in alerts_of(endpoint, seen, now)}
+            told += firing.values()
+            told += self._ended(endpoint, firing, now)
+            self.memory |= firing
+        return told
+
+    def _one(self, endpoint: Endpoint) -> ServedCertificate | Malformed:
+        try:
+            return self.tls.served(endpoint.host, endpoint.port, endpoint.server_name)
+        except BytePortError as problem:
+            return Malformed(str(endpoint), f"an answer ({problem})")
+
+    def _ended(self, endpoint: Endpoint, firing: dict[str, Alert], now: datetime) -> list[Alert]:
+        mine = [c for c, alert in self.memory.items() if alert.labels["endpoint"] == str(endpoint) and c not in firing]
+        return [
+            self.memory.pop(condition).with_(resolved=True, fired_at=now, event_id=id_of(condition, now.isoformat()))
+            for condition in mine
+        ]
+
+
+def alerts_of(endpoint: Endpoint, seen: ServedCertificate, now: datetime) -> Iterator[Alert]:
+    """At most one about its dates, and one where a client would not believe it. Heard again each day, and at once when
+    the next threshold is crossed. Pure."""
+    left = seen.left(now)
+    days = left / timedelta(days=1)
+    crossed = next((limit for limit in sorted(THRESHOLDS) if days <= limit), None)
+    if left <= timedelta(0):
+        yield _alert(
+            "tls_certificate_expired", endpoint, seen, now, Severity.CRITICAL, f"expired {-days:.1f} days ago", "0"
+        )
+    elif crossed is not None:
+        words = f"expires in {days:.1f} days"
+        yield _alert("tls_certificate_expiring", endpoint, seen, now, THRESHOLDS[crossed], words, str(crossed))
+    if seen.wrong:
+        yield _alert("tls_chain_invalid", endpoint, seen, now, Severity.HIGH, f"is not believed: {seen.wrong}", "")
+
+
+def _alert(
+    name: str,
+    endpoint: Endpoint,
+    seen: ServedCertificate,
+    now: datetime,
+    severity: Severity,
+    words: str,
+    threshold: str,
+) -> Alert:
+    condition = id_of(name, endpoint)
+    return Alert(
+        source=SOURCE, name=name, fired_at=now, severity=severity,
+        summary=f"the certificate of {endpoint} {words} (issued by {seen.issuer})",
+        value=round(seen.left(now) / timedelta(days=1), 2),
+        labels=labels(
+            instance=endpoint.name, endpoint=endpoint, port=endpoint.port, serial=seen.serial, issuer=seen.issuer,
+            subject=seen.subject, not_after=seen.not_after.isoformat(), threshold_days=threshold, reason=seen.wrong,
+        ),
+        condition=condition, event_id=id_of(condition, seen.serial, threshold, now.date()),
+    )  # fmt: skip
