@@ -1,4 +1,4 @@
-"""TLS endpoints, asked: certificates that expire (30, 14, 7 and 1 day before), have expired, or that no client believes."""
+"""TLS endpoints, asked: certificates that expire (30, 14, 7, 1 days before), have expired, or that nobody believes."""
 
 from __future__ import annotations
 
