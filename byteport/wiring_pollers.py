@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from byteport.settings import Settings
+from byteport.settings.metrics import ThresholdSection
 from byteport.settings.pollers import HttpSourceSection, PrometheusSection
 from byteport.sources.polling import Poller
 from byteport.stores_people import People
 
 if TYPE_CHECKING:
     from byteport.adapters.http_api import HttpApi
+    from byteport.sources.metrics import MetricRule
     from byteport.sources.prometheus import PromqlRule
 
 
 def pollers_of(settings: Settings, ledger: People) -> tuple[Poller, ...]:
     """All but the databases', with the names that `PollersSection.periods` gives to the clock."""
-    return (*_prometheis(settings), *_silences(settings, ledger), *_github(settings), *_tls(settings))
+    return (
+        *_prometheis(settings),
+        *_silences(settings, ledger),
+        *_github(settings),
+        *_tls(settings),
+        *_datadog(settings),
+        *_cloudwatch(settings),
+        *_render(settings),
+    )
 
 
 def _prometheis(settings: Settings) -> Iterator[Poller]:
@@ -77,6 +87,52 @@ def _tls(settings: Settings) -> Iterator[Poller]:
     timeout = timedelta(seconds=section.timeout)
     endpoints = tuple(Endpoint(told.host, told.port, told.server_name) for told in section.endpoints)
     yield TlsPoller(TlsReader(timeout, section.ca_file), endpoints, timedelta(seconds=section.period), timeout)
+
+
+def _datadog(settings: Settings) -> Iterator[Poller]:
+    section = settings.pollers.datadog
+    keys = section.in_clear("api_key"), section.in_clear("application_key")
+    if not section.metrics or keys[0] is None or keys[1] is None:
+        return
+    from byteport.adapters.datadog import Datadog
+    from byteport.sources.metrics import MetricsPoller
+
+    period, timeout = timedelta(seconds=section.period), timedelta(seconds=section.timeout)
+    rules = tuple(_metric_rule(told, {"query": told.query}) for told in section.metrics)
+    reader = Datadog.at(keys[0], keys[1], str(section.api_url), timeout)
+    yield MetricsPoller(reader, "datadog-poller", "datadog", period, timeout, rules)
+
+
+def _cloudwatch(settings: Settings) -> Iterator[Poller]:
+    for name, section in settings.pollers.cloudwatch.items():
+        from byteport.adapters.cloudwatch import CloudWatch
+        from byteport.sources.metrics import MetricsPoller
+
+        period, timeout = timedelta(seconds=section.period), timedelta(seconds=section.timeout)
+        asked = {"namespace", "metric", "statistic", "period_seconds", "dimensions"}
+        rules = tuple(_metric_rule(told, told.model_dump(include=asked)) for told in section.metrics)
+        endpoint = str(section.endpoint_url) if section.endpoint_url else None
+        reader = CloudWatch.at(section.region, endpoint, timeout)
+        yield MetricsPoller(reader, "cloudwatch", f"cloudwatch {name}", period, timeout, rules)
+
+
+def _metric_rule(told: ThresholdSection, asks: Mapping[str, object]) -> MetricRule:
+    from byteport.sources.metrics import MetricRule
+
+    return MetricRule(told.name, asks, told.above, told.below, told.for_seconds, told.severity, told.labels, told.steps)
+
+
+def _render(settings: Settings) -> Iterator[Poller]:
+    section = settings.pollers.render
+    key = section.in_clear("api_key")
+    if key is None or not section.services:
+        return
+    from byteport.adapters.render import Render
+    from byteport.sources.render import RenderPoller
+
+    period, timeout = timedelta(seconds=section.period), timedelta(seconds=section.timeout)
+    services = tuple((service, name or service) for service, name in section.services.items())
+    yield RenderPoller(Render.at(key, str(section.api_url), timeout), services, period, timeout)
 
 
 def _api(name: str, section: HttpSourceSection, refused: object = None) -> HttpApi:

@@ -12,11 +12,10 @@ from pydantic import Field, SecretStr, StringConstraints, field_validator, model
 from byteport.model.signal import Severity
 from byteport.model.target import Key, Text
 from byteport.settings.channels import HttpUrl
+from byteport.settings.metrics import CloudWatchPollerSection, DatadogPollerSection, RuleName, Seconds
 from byteport.settings.section import Section
 
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
 PollerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
-RuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
 Repository = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}$")]
 
 
@@ -171,6 +170,33 @@ class TlsPollerSection(Section):
     """Seconds that one endpoint may take to connect, and to shake hands."""
 
 
+class RenderPollerSection(Section):
+    """Deploys of Render's services, asked."""
+
+    SECRETS: ClassVar[tuple[str, ...]] = ("api_key",)
+
+    api_key: SecretStr | None = None
+    """API key."""
+    api_key_file: Path | None = None
+    """File that holds `api_key`."""
+    services: dict[Annotated[str, StringConstraints(pattern=r"^[a-z]{3}-[A-Za-z0-9-]{1,60}$")], Text] = Field(
+        default_factory=dict, max_length=200
+    )
+    """Ids of services (srv-…), each with the name that people know it by."""
+    api_url: HttpUrl = "https://api.render.com"
+    """Where the API answers."""
+    period: Seconds = 60.0
+    """Seconds between two looks."""
+    timeout: Seconds = 10.0
+    """Seconds that one answer may take."""
+
+    @model_validator(mode="after")
+    def _can_ask(self) -> Self:
+        if self.services and not (self.api_key or self.api_key_file):
+            raise ValueError("api_key is required with services")
+        return self
+
+
 class PollersSection(Section):
     """The sources that BytePort asks by itself."""
 
@@ -184,6 +210,12 @@ class PollersSection(Section):
     """Failed workflow runs, asked for."""
     tls: TlsPollerSection = Field(default_factory=TlsPollerSection)
     """Certificates as they are served."""
+    datadog: DatadogPollerSection = Field(default_factory=DatadogPollerSection)
+    """Datadog's metrics."""
+    cloudwatch: dict[PollerName, CloudWatchPollerSection] = Field(default_factory=dict)
+    """CloudWatch's metrics, by a name of yours for each region."""
+    render: RenderPollerSection = Field(default_factory=RenderPollerSection)
+    """Render's deploys."""
 
     def periods(self) -> Iterator[tuple[str, float]]:
         """Name and period (seconds) of every poller that runs, but for the databases'."""
@@ -191,3 +223,6 @@ class PollersSection(Section):
         yield from ((f"silences of {name}", section.period) for name, section in self.alertmanager.items())
         yield from ((f"github {repository}", self.github.period) for repository in self.github.repositories)
         yield from [("tls", self.tls.period)] if self.tls.endpoints else []
+        yield from [("datadog", self.datadog.period)] if self.datadog.metrics else []
+        yield from ((f"cloudwatch {name}", section.period) for name, section in self.cloudwatch.items())
+        yield from [("render", self.render.period)] if self.render.services else []

@@ -1,0 +1,94 @@
+"""Figures of a monitoring service, asked and held against thresholds of people's own (Datadog, CloudWatch)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from byteport.errors import BytePortError
+from byteport.model.alert import Alert
+from byteport.model.facts.metrics import Figure
+from byteport.model.signal import Severity
+from byteport.sources.incoming import Heard, Malformed, attempt, id_of, text
+from byteport.sources.prometheus import AGAIN_SECONDS, Seen, compared
+
+
+@dataclass(frozen=True)
+class MetricRule:
+    """`asks` is what the service is asked, in its own words (a query; or namespace, metric and so on). Each series that
+    is above, or below, is an alert of that name once it has been so for `sustained` seconds. `steps` are thresholds of
+    which the smallest that the figure has reached from above is told as `threshold`."""
+
+    name: str
+    asks: Mapping[str, object]
+    above: float | None = None
+    below: float | None = None
+    sustained: float = 0.0
+    severity: Severity = Severity.WARNING
+    labels: Mapping[str, str] = field(default_factory=dict)
+    steps: tuple[float, ...] = ()
+
+    def crossed(self, value: float) -> bool:
+        """A figure at the threshold has not crossed it, but for `steps`, which are reached."""
+        if self.steps:
+            return value <= max(self.steps)
+        return (self.above is not None and value > self.above) or (self.below is not None and value < self.below)
+
+    def step(self, value: float) -> str:
+        return next((f"{step:g}" for step in sorted(self.steps) if value <= step), "")
+
+
+class MetricReading(Protocol):
+    """Raises Transient or Permanent. A series without a figure in the window is left out."""
+
+    def figures(self, asks: Mapping[str, object], now: datetime) -> Sequence[Figure]: ...
+
+
+@dataclass
+class MetricsPoller:
+    """One service. A rule that cannot be read keeps none of the others from being told, and clears none of its own."""
+
+    metrics: MetricReading
+    source: str
+    name: str
+    period: timedelta
+    timeout: timedelta
+    rules: Sequence[MetricRule] = ()
+    memory: dict[str, dict[str, Seen]] = field(default_factory=dict)
+
+    def ask(self, now: datetime) -> Sequence[Heard]:
+        """Raises what the last rule raised where none could be read."""
+        told: list[Heard] = []
+        problems: list[BytePortError] = []
+        for rule in self.rules:
+            try:
+                figures = self.metrics.figures(rule.asks, now)
+            except BytePortError as problem:
+                problems.append(problem)
+                told.append(Malformed(rule.name, f"an answer ({problem})"))
+                continue
+            told += self._of_rule(rule, figures, now)
+        if problems and len(problems) == len(self.rules):
+            raise problems[-1]
+        return told
+
+    def _of_rule(self, rule: MetricRule, figures: Sequence[Figure], now: datetime) -> list[Heard]:
+        over = [figure for figure in figures if rule.crossed(figure.value)]
+        heard = [attempt(lambda one=one: _alert(self.source, rule, one, now)) for one in over]  # type: ignore[misc]
+        firing = {one.condition: one for one in heard if isinstance(one, Alert)}
+        before = self.memory.get(rule.name, {})
+        self.memory[rule.name], told = compared(before, firing, dict.fromkeys(firing, rule.sustained), now)
+        return [*told, *(one for one in heard if isinstance(one, Malformed))]
+
+
+def _alert(source: str, rule: MetricRule, figure: Figure, now: datetime) -> Alert:
+    condition, step = id_of(source, rule.name, sorted(figure.labels.items())), rule.step(figure.value)
+    threshold = {"threshold_days": step} if step else {}
+    return Alert(
+        source=source, name=rule.name, fired_at=min(figure.at, now), severity=rule.severity,
+        summary=text(f"{rule.name} is {figure.value:g}" + (f" ({figure.unit})" if figure.unit else "")),
+        value=figure.value, labels={**figure.labels, **rule.labels, **threshold}, condition=condition,
+        event_id=f"{condition}/{step}/{int(now.timestamp() // AGAIN_SECONDS)}",
+    )  # fmt: skip
