@@ -40,7 +40,7 @@ def _record(work: Work, closed: Incident) -> Json:
         "confidence": diagnosis.confidence / 100 if diagnosis else None,
         "diagnosis": diagnosis.model_dump(mode="json") if diagnosis else None,
         "times": _times(closed),
-        "actions": [_action(step) for step in story.performed],
+        "actions": [_action(step, verdicts) for step, verdicts in zip(story.performed, _verdicts(work), strict=True)],
         "checks": [check.model_dump(mode="json") for check in closed.checks],
         "facts": {**from_page(page.escalate.bundle, story, {}, lambda problem: {"problem": problem})},
         "recommendation": from_page(page.escalate.fix, story, "", str),
@@ -64,8 +64,25 @@ def _times(closed: Incident) -> dict[str, Any]:
     }
 
 
-def _action(step: Performed) -> dict[str, Any]:
+def _verdicts(work: Work) -> Iterator[list[str]]:
+    """What the guards said of each step that was begun, as its own journal lines have it."""
+    said: dict[str, list[Json]] = {}
+    for event in work.events:
+        if event.kind in ("outcome", "verdict") and "verdicts" in event.data:
+            said.setdefault(str(event.data.get("move", "")), []).append(event.data)
+    for intent in work.intents:
+        lines = said.get(intent.move, [])
+        told = lines.pop(0) if len(lines) > 1 else lines[0] if lines else {"verdicts": []}
+        yield [
+            f"{verdict['guard']}: {'allowed' if verdict['allowed'] else 'refused'}"
+            + (f" ({verdict['reason']})" if verdict.get("reason") else "")
+            for verdict in told["verdicts"]
+        ]
+
+
+def _action(step: Performed, verdicts: list[str]) -> dict[str, Any]:
     return {
+        "verdicts": verdicts,
         "move": step.move,
         "subject": step.action.subject,
         "how": step.how,
@@ -90,7 +107,11 @@ def _lines(record: Json) -> Iterator[str]:
     yield from _diagnosis(record["diagnosis"])
     yield from _section(
         "What was done",
-        [f"{a['move']} on `{a['subject']}`: {a['how']}, {a['count']} ({a['note']})" for a in record["actions"]]
+        [
+            f"{a['move']} on `{a['subject']}`: {a['how']}, {a['count']} ({a['note']})"
+            + (f"; {len(a['verdicts'])} guards were asked" if a["verdicts"] else "")
+            for a in record["actions"]
+        ]
         or ["nothing was written"],
     )
     yield from _section("Verification", [f"{c['name']}: {_passed(c)} ({c['because']})" for c in record["checks"]])

@@ -89,7 +89,7 @@ def _messages(work: Work, kind: Kind, reason: str, *, full: bool, **more: Any) -
             severity=str(incident.signal.severity),
             dedup_seconds=page.escalate.once_per.total_seconds(),
             dry_run=incident.mode is Mode.DRY_RUN,
-            link=story.link,
+            link=f"{story.link}#postmortem" if kind == "resolution" else story.link,
             title=f"{page.name}: {incident.signal.target.key} {word}",
             text=str(redact(reason)),
             fields=redact(fields),

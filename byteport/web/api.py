@@ -59,6 +59,27 @@ class Api:
         found = self.world.ledger.events(incident, call.number("after", 0, 10**9))
         return JSONResponse({"events": redact([event.model_dump(mode="json") for event in found])})
 
+    def postmortem(self, call: Call) -> Response:
+        """The structured record, or (`format=markdown`) its Markdown, for downloading; 404 while there is none."""
+        found = self._record(call)
+        if found.postmortem is None:
+            raise Refused(404, "no_postmortem", "the incident has not ended, so its story is not written yet")
+        name = f"{found.incident.id}.{'md' if call.query.get('format') == 'markdown' else 'json'}"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        if call.query.get("format") == "markdown":
+            text = found.postmortem.markdown
+            return Response(text, headers=headers, media_type="text/markdown; charset=utf-8")
+        return JSONResponse(found.postmortem.record, headers=headers)
+
+    def silences(self, _call: Call) -> Response:
+        """Those that hold or will, Alertmanager's among them."""
+        found = self.world.ledger.silences()
+        return JSONResponse({"silences": [{**row.model_dump(mode="json"), "selects": row.selects} for row in found]})
+
+    def pollers(self, _call: Call) -> Response:
+        """The sources that are asked, and when each was last heard."""
+        return JSONResponse({"pollers": [row.model_dump(mode="json") for row in self.world.ledger.pollers()]})
+
     def runbooks(self, _call: Call) -> Response:
         promotions = {row.runbook: row for row in self.world.ledger.promotions()}
         return JSONResponse({"runbooks": listed(self.world.pages, self.world.policy, promotions)})

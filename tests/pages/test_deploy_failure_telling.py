@@ -56,6 +56,19 @@ def test_people_are_told_what_the_contract_lists(pipeline):
     assert "Find out why the release does not come up" in told.markdown
 
 
+def test_the_postmortem_has_each_action_with_what_the_guards_said(pipeline):
+    pipeline.good()
+    incident = pipeline.treat(pipeline.fail())
+    told = pipeline.ledger.postmortem(incident.id)
+    assert told is not None
+    (action,) = told.record["actions"]
+    assert (action["move"], action["how"]) == ("dispatch", "done")
+    assert "workflow_rollback_rate: allowed" in " ".join(action["verdicts"])
+    assert any(verdict.startswith("rollback_opt_in: allowed") for verdict in action["verdicts"])
+    times = told.record["times"]
+    assert all(times[name] is not None for name in ("seconds_to_detect", "seconds_to_act", "seconds_to_end"))
+
+
 def test_a_second_telling_within_the_day_is_suppressed(pipeline):
     assert (RUNBOOK.escalate.once_per.total_seconds(), RUNBOOK.escalate.on_duplicate) == (86_400, "suppress")
     incident = pipeline.treat(pipeline.fail("nothing known\n"))

@@ -239,9 +239,12 @@ def test_what_goes_wrong_with_cloudwatch(monkeypatch):
     with pytest.raises(Transient):
         CloudWatch.at("eu-central-1", "http://127.0.0.1:1", timedelta(seconds=1)).figures(ACM, NOW)
     body = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
-    with loopback(
-        lambda _asked: Reply(403, body, {"Content-Type": "text/xml", "x-amzn-query-error": "AccessDenied;Sender"})
-    ) as server, pytest.raises((Denied, Permanent)):
+    with (
+        loopback(
+            lambda _asked: Reply(403, body, {"Content-Type": "text/xml", "x-amzn-query-error": "AccessDenied;Sender"})
+        ) as server,
+        pytest.raises((Denied, Permanent)),
+    ):
         CloudWatch.at("eu-central-1", server.url, timedelta(seconds=1)).figures(ACM, NOW)
 
 

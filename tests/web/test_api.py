@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ GATED = [
     ("GET", "/readyz"),
     ("GET", "/metrics"),
     ("GET", "/api/v1/openapi.json"),
+    ("GET", "/api/v1/silences"),
+    ("GET", "/api/v1/pollers"),
     ("POST", "/api/v1/signals"),
     ("GET", "/api/v1/incidents"),
     ("GET", "/api/v1/incidents/x"),
@@ -250,3 +253,37 @@ def test_a_bug_is_answered_without_its_text_and_logged_without_secrets(standing,
     told = capsys.readouterr()
     assert "TypeError" in told.out + told.err
     assert "hunter2secret" not in told.out + told.err + answer.text
+
+
+def test_a_postmortem_is_downloaded_in_both_forms_once_it_is_written(service: Service, signal) -> None:
+    with service.program() as client:
+        incident = client.post("/api/v1/signals", json=signal).json()["incident"]
+        path = f"/api/v1/incidents/{incident}/postmortem"
+        assert client.get(path).status_code == 404
+        record = json.dumps({"incident": incident, "ending": "resolved"})
+        service.world.ledger.run(
+            lambda cursor: cursor.execute(
+                "insert into byteport.postmortems values (%s, %s, %s, byteport.clock())",
+                [incident, record, "# Postmortem\n"],
+            )
+        )
+        told = client.get(path)
+        assert told.json() == {"incident": incident, "ending": "resolved"}
+        assert told.headers["content-disposition"] == f'attachment; filename="{incident}.json"'
+        markdown = client.get(path, params={"format": "markdown"})
+        assert (markdown.text, markdown.headers["content-type"]) == ("# Postmortem\n", "text/markdown; charset=utf-8")
+        assert client.get("/api/v1/incidents/inc-nobody/postmortem").status_code == 404
+
+
+def test_silences_and_sources_are_listed(service: Service) -> None:
+    ledger = service.world.ledger
+    ledger.silence({"team": "shop"}, timedelta(hours=1), "rack move", "ada")
+    ledger.poll_begins("prometheus main", timedelta(seconds=30), "c1")
+    ledger.polled("prometheus main", "")
+    with service.program() as client:
+        (silence,) = client.get("/api/v1/silences").json()["silences"]
+        (poller,) = client.get("/api/v1/pollers").json()["pollers"]
+        metrics = client.get("/metrics").text
+    assert (silence["selects"], silence["who"]) == ("team=shop", "ada")
+    assert (poller["name"], poller["error"]) == ("prometheus main", "")
+    assert 'byteport_poller_last_success{poller="prometheus main"} 1.' in metrics
