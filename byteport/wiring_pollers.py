@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 def pollers_of(settings: Settings, ledger: People) -> tuple[Poller, ...]:
     """All but the databases', with the names that `PollersSection.periods` gives to the clock."""
     return (
+        *_sentry(settings),
         *_prometheis(settings),
         *_silences(settings, ledger),
         *_github(settings),
@@ -87,6 +88,20 @@ def _tls(settings: Settings) -> Iterator[Poller]:
     timeout = timedelta(seconds=section.timeout)
     endpoints = tuple(Endpoint(told.host, told.port, told.server_name) for told in section.endpoints)
     yield TlsPoller(TlsReader(timeout, section.ca_file), endpoints, timedelta(seconds=section.period), timeout)
+
+
+def _sentry(settings: Settings) -> Iterator[Poller]:
+    section, login = settings.pollers.sentry, settings.sentry
+    token = login.in_clear("token")
+    if not section.enabled or token is None:
+        return
+    from byteport.adapters.sentry import Sentry
+    from byteport.sources.sentry_issues import SentryIssuesPoller, SpikeRules
+
+    period, timeout = timedelta(seconds=section.period), timedelta(seconds=section.timeout)
+    reader = Sentry.at(login.org, token, str(login.api_url), timeout)
+    rules = SpikeRules(section.window_seconds, section.spike_multiplier)
+    yield SentryIssuesPoller(reader, login.org, section.projects, rules, period, timeout)
 
 
 def _datadog(settings: Settings) -> Iterator[Poller]:

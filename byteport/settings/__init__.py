@@ -23,6 +23,7 @@ from byteport.settings import sources
 from byteport.settings.channels import ChannelsSection
 from byteport.settings.database import DatabaseSection, Name
 from byteport.settings.maintenance import MaintenanceSection
+from byteport.settings.metrics import SentrySection
 from byteport.settings.pollers import GitHubSection, PollersSection
 from byteport.settings.section import Section
 from byteport.settings.sections import (
@@ -93,6 +94,8 @@ class Settings(Section, BaseSettings):
     """Settings by runbook."""
     github: GitHubSection = Field(default_factory=GitHubSection)
     """GitHub's tokens."""
+    sentry: SentrySection = Field(default_factory=SentrySection)
+    """Sentry's organisation and token."""
     databases: dict[Name, DatabaseSection] = Field(default_factory=dict)
     """The databases that BytePort looks after, by a name of yours."""
     pollers: PollersSection = Field(default_factory=PollersSection)

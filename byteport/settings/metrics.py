@@ -16,6 +16,46 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 RuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
 
 
+class SentrySection(Section):
+    """Sentry: the organisation, and how to read there."""
+
+    SECRETS: ClassVar[tuple[str, ...]] = ("token",)
+
+    org: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{0,64}$")] = ""
+    """The organisation's slug."""
+    token: SecretStr | None = None
+    """Token with org:read, project:read and event:read, and nothing that writes."""
+    token_file: Path | None = None
+    """File that holds `token`."""
+    api_url: HttpUrl = "https://sentry.io"
+    """Where it answers; https://de.sentry.io, or your own."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.token is not None or self.token_file is not None) and not self.org:
+            raise ValueError("org is required with token")
+        return self
+
+
+class SentryPollerSection(Section):
+    """Issues whose errors spike, asked for. Needs `sentry.token`."""
+
+    enabled: bool = False
+    """Whether it runs."""
+    projects: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")], ...] = Field(
+        default=(), max_length=100
+    )
+    """Slugs of projects; not given: all of the organisation."""
+    window_seconds: float = Field(default=300.0, ge=300, le=3600, multiple_of=300)
+    """What counts as now."""
+    spike_multiplier: float = Field(default=2.0, ge=1.1, le=100)
+    """Times the issue's own mean over 24 h from which it is a spike."""
+    period: Seconds = 60.0
+    """Seconds between two looks."""
+    timeout: Seconds = 10.0
+    """Seconds that one answer may take."""
+
+
 class ThresholdSection(Section):
     """A figure of a monitoring service, and from where on it is told."""
 

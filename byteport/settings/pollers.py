@@ -12,7 +12,13 @@ from pydantic import Field, SecretStr, StringConstraints, field_validator, model
 from byteport.model.signal import Severity
 from byteport.model.target import Key, Text
 from byteport.settings.channels import HttpUrl
-from byteport.settings.metrics import CloudWatchPollerSection, DatadogPollerSection, RuleName, Seconds
+from byteport.settings.metrics import (
+    CloudWatchPollerSection,
+    DatadogPollerSection,
+    RuleName,
+    Seconds,
+    SentryPollerSection,
+)  # fmt: skip
 from byteport.settings.section import Section
 
 PollerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
@@ -210,6 +216,8 @@ class PollersSection(Section):
     """Failed workflow runs, asked for."""
     tls: TlsPollerSection = Field(default_factory=TlsPollerSection)
     """Certificates as they are served."""
+    sentry: SentryPollerSection = Field(default_factory=SentryPollerSection)
+    """Spikes of Sentry's issues."""
     datadog: DatadogPollerSection = Field(default_factory=DatadogPollerSection)
     """Datadog's metrics."""
     cloudwatch: dict[PollerName, CloudWatchPollerSection] = Field(default_factory=dict)
@@ -223,6 +231,7 @@ class PollersSection(Section):
         yield from ((f"silences of {name}", section.period) for name, section in self.alertmanager.items())
         yield from ((f"github {repository}", self.github.period) for repository in self.github.repositories)
         yield from [("tls", self.tls.period)] if self.tls.endpoints else []
+        yield from [("sentry", self.sentry.period)] if self.sentry.enabled else []
         yield from [("datadog", self.datadog.period)] if self.datadog.metrics else []
         yield from ((f"cloudwatch {name}", section.period) for name, section in self.cloudwatch.items())
         yield from [("render", self.render.period)] if self.render.services else []
