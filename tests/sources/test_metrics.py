@@ -1,32 +1,22 @@
-"""Figures of monitoring services: Datadog and Render as they are documented, CloudWatch by moto's server."""
+"""Figures of monitoring services: thresholds, and Datadog as it is documented."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
-import httpx
 import pytest
 
-from byteport.adapters.cloudwatch import CloudWatch
 from byteport.adapters.datadog import Datadog
-from byteport.adapters.render import Render
-from byteport.embedded import free_port
-from byteport.errors import BytePortError, Denied, NotFound, Permanent, Transient
+from byteport.errors import BytePortError, Denied, Permanent, Transient
 from byteport.model.alert import Alert
 from byteport.model.facts.metrics import Figure
-from byteport.model.facts.render import Deploy
 from byteport.settings import Settings
 from byteport.sources.incoming import Malformed
 from byteport.sources.metrics import MetricRule, MetricsPoller
-from byteport.sources.render import RenderPoller, alerts_of
 from byteport.wiring_pollers import pollers_of
 from tests.http_server import HANGS, Asked, Loopback, Reply, loopback
-from tests.servers import eventually
 
 NOW = datetime(2026, 11, 26, 10, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -156,151 +146,6 @@ def test_datadog_s_refusals(datadog):
         reading(datadog, ("x", "y")).figures(BUSY.asks, NOW)
     with pytest.raises(Permanent, match="Error parsing query"):
         reading(datadog).figures({"query": "nonsense"}, NOW)
-
-
-# -- CloudWatch ----------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[str]:
-    port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        url = f"http://127.0.0.1:{port}"
-        try:
-            eventually(lambda: _answers(url), within=60)
-            yield url
-        finally:
-            server.terminate()
-            server.wait(20)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/moto-api/", timeout=2).status_code < 500
-    except httpx.HTTPError:
-        return False
-
-
-@pytest.fixture
-def cloudwatch(aws: str, monkeypatch) -> CloudWatch:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    httpx.post(f"{aws}/moto-api/reset").raise_for_status()
-    return CloudWatch.at("eu-central-1", aws)
-
-
-def put(aws: str, at: datetime, **days: float) -> None:
-    client = boto3.client("cloudwatch", region_name="eu-central-1", endpoint_url=aws)
-    data = [
-        {
-            "MetricName": "DaysToExpiry",
-            "Dimensions": [{"Name": "CertificateArn", "Value": f"arn:{name}"}],
-            "Timestamp": at,
-            "Value": value,
-        }
-        for name, value in days.items()
-    ]
-    client.put_metric_data(Namespace="AWS/CertificateManager", MetricData=data)
-
-
-ACM = {
-    "namespace": "AWS/CertificateManager",
-    "metric": "DaysToExpiry",
-    "statistic": "Minimum",
-    "period_seconds": 3600,
-    "dimensions": {},
-}
-
-
-def test_the_days_that_every_certificate_has_left(cloudwatch, aws):
-    now = datetime.now(UTC)
-    put(aws, now - timedelta(minutes=90), shop=12.0, pay=200.0)
-    rule = MetricRule("AcmExpires", ACM, steps=(30.0, 14.0, 7.0, 1.0))
-    (one,) = MetricsPoller(cloudwatch, "cloudwatch", "cloudwatch eu", MINUTE, MINUTE, (rule,)).ask(now)
-    assert isinstance(one, Alert)
-    assert (one.labels["CertificateArn"], one.labels["threshold_days"], one.value) == ("arn:shop", "14", 12.0)
-    assert (one.labels["metric"], one.labels["namespace"]) == ("DaysToExpiry", "AWS/CertificateManager")
-
-
-def test_one_series_by_its_dimensions_and_none_without_figures(cloudwatch, aws):
-    now = datetime.now(UTC)
-    put(aws, now - timedelta(minutes=90), shop=12.0, pay=200.0)
-    (one,) = cloudwatch.figures({**ACM, "dimensions": {"CertificateArn": "arn:pay"}}, now)
-    assert one.value == 200.0
-    assert cloudwatch.figures({**ACM, "dimensions": {"CertificateArn": "arn:gone"}}, now) == []
-    assert cloudwatch.figures({**ACM, "metric": "Unheard"}, now) == []
-    assert cloudwatch.figures(ACM, now + timedelta(hours=9)) == [], "figures that are too old are none"
-
-
-def test_what_goes_wrong_with_cloudwatch(monkeypatch):
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    with pytest.raises(Transient):
-        CloudWatch.at("eu-central-1", "http://127.0.0.1:1", timedelta(seconds=1)).figures(ACM, NOW)
-    body = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
-    with (
-        loopback(
-            lambda _asked: Reply(403, body, {"Content-Type": "text/xml", "x-amzn-query-error": "AccessDenied;Sender"})
-        ) as server,
-        pytest.raises((Denied, Permanent)),
-    ):
-        CloudWatch.at("eu-central-1", server.url, timedelta(seconds=1)).figures(ACM, NOW)
-
-
-# -- Render --------------------------------------------------------------------------------------------------------------------
-
-
-def deploy(status: str, minutes_ago: float, id_: str = "dep-1") -> Deploy:
-    at = NOW - timedelta(minutes=minutes_ago)
-    return Deploy(id=id_, status=status, created_at=at, finished_at=at)
-
-
-@pytest.mark.parametrize(
-    ("deploys", "told"),
-    [
-        ([deploy("build_failed", 5)], [("render_deploy_failed", False)]),
-        ([deploy("update_failed", 5), deploy("live", 90, "dep-0")], [("render_deploy_failed", False)]),
-        ([deploy("live", 2, "dep-2"), deploy("build_failed", 9)], [("render_deploy_failed", True)]),
-        ([deploy("live", 2)], []),
-        ([deploy("canceled", 2, "dep-2"), deploy("live", 9)], []),
-        ([deploy("build_in_progress", 1, "dep-2"), deploy("pre_deploy_failed", 9)], [("render_deploy_failed", False)]),
-        ([deploy("build_failed", 600)], []),
-        ([], []),
-    ],
-)
-def test_the_newest_deploy_decides(deploys, told):
-    assert [(one.name, one.resolved) for one in alerts_of("srv-1", "shop", deploys, NOW)] == told
-
-
-def test_render_is_asked_for_each_service_and_one_that_is_gone_costs_no_other():
-    def answer(asked: Asked) -> Reply:
-        if asked.headers.get("authorization") != "Bearer rnd_key":
-            return Reply(401, {"message": "Unauthorized"})
-        if "srv-gone" in asked.path:
-            return Reply(404, {"message": "not found: service"})
-        told = {"id": "dep-1", "status": "build_failed", "trigger": "new_commit", "commit": {"id": "a" * 40},
-                "createdAt": "2026-11-26T09:50:00Z", "finishedAt": "2026-11-26T09:55:00Z"}  # fmt: skip
-        return Reply(200, [{"deploy": told, "cursor": "x"}])
-
-    with loopback(answer) as server:
-        asked = RenderPoller(Render.at("rnd_key", server.url), (("srv-1", "shop"), ("srv-gone", "old")), MINUTE, MINUTE)
-        failed, gone = asked.ask(NOW)
-        with pytest.raises(NotFound):
-            RenderPoller(asked.render, (("srv-gone", "old"),), MINUTE, MINUTE).ask(NOW)
-        with pytest.raises(Denied):
-            Render.at("wrong", server.url).deploys("srv-1")
-        server.instead.append(Reply(200, [{"cursor": "x"}]))
-        with pytest.raises(Permanent, match="not known here"):
-            asked.render.deploys("srv-1")
-    assert isinstance(failed, Alert)
-    assert (failed.labels["service_id"], failed.labels["commit"], failed.labels["trigger"]) == (
-        "srv-1",
-        "a" * 40,
-        "new_commit",
-    )
-    assert failed.fired_at == NOW - timedelta(minutes=5)
-    assert isinstance(gone, Malformed)
 
 
 # -- by their settings ------------------------------------------------------------------------------------------------------------
