@@ -49,7 +49,7 @@ def parse(payload: Json, incoming: Incoming) -> Sequence[Heard]:
 
 def _workflow_run(payload: Json, incoming: Incoming) -> Alert | None:
     run = part(payload, "workflow_run")
-    if payload.get("action") != "completed" or run.get("conclusion") not in FAILED:
+    if payload.get("action") != "completed" or text(run.get("conclusion")) not in FAILED:
         return None
     if not isinstance(run.get("id"), int):
         raise BadSignal("workflow_run.id", "the run's number")
@@ -88,7 +88,7 @@ def _deployment(payload: Json, incoming: Incoming) -> Alert | None:
 
 def _check_suite(payload: Json, incoming: Incoming) -> Alert | None:
     suite = part(payload, "check_suite")
-    if payload.get("action") != "completed" or suite.get("conclusion") not in FAILED:
+    if payload.get("action") != "completed" or text(suite.get("conclusion")) not in FAILED:
         return None
     app = suite.get("app")
     told = {

@@ -274,6 +274,18 @@ def test_any_part_of_a_payload_may_be_something_else(name, data):
     assert understood(name.partition("/")[0], payload, headers)
 
 
+@pytest.mark.parametrize("event", ["workflow_run", "check_suite", "deployment_status"])
+def test_a_conclusion_that_is_no_word_is_none_of_the_bad_ones(event):
+    told = {
+        "check_suite": "check_suite_failed",
+        "workflow_run": "workflow_run_failed",
+        "deployment_status": "deployment_failed",
+    }
+    body, _ = recorded(f"github/{told[event]}")
+    word = "state" if event == "deployment_status" else "conclusion"
+    assert heard(f"github/{told[event]}", **{event: {**body[event], word: ["failure"]}}) == []
+
+
 def test_a_part_that_cannot_be_read_is_named():
     (wrong,) = heard("github/workflow_run_failed", repository={"full_name": "nobody"})
     assert wrong == Malformed("repository.full_name", "owner/name")
