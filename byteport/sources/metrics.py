@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from byteport.errors import BytePortError
 from byteport.model.alert import Alert
 from byteport.model.facts.metrics import Figure
 from byteport.model.signal import Severity
+from byteport.sources.conditions import Seen, compared, telling
 from byteport.sources.incoming import Heard, Malformed, attempt, id_of, text
-from byteport.sources.prometheus import AGAIN_SECONDS, Seen, compared
+from byteport.sources.parts import each
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class MetricReading(Protocol):
 
 @dataclass
 class MetricsPoller:
-    """One service. A rule that cannot be read keeps none of the others from being told, and clears none of its own."""
+    """One service. A rule that cannot be read keeps none of the others from being told, and clears none of its own; nor
+    does a series that has no figure."""
 
     metrics: MetricReading
     source: str
@@ -59,36 +60,34 @@ class MetricsPoller:
     memory: dict[str, dict[str, Seen]] = field(default_factory=dict)
 
     def ask(self, now: datetime) -> Sequence[Heard]:
-        """Raises what the last rule raised where none could be read."""
+        """Raises what the first rule raised where none could be read."""
+        asked = each(self.rules, lambda rule: self.metrics.figures(rule.asks, now))
         told: list[Heard] = []
-        problems: list[BytePortError] = []
-        for rule in self.rules:
-            try:
-                figures = self.metrics.figures(rule.asks, now)
-            except BytePortError as problem:
-                problems.append(problem)
-                told.append(Malformed(rule.name, f"an answer ({problem})"))
-                continue
+        for rule, figures in asked.answers:
             told += self._of_rule(rule, figures, now)
-        if problems and len(problems) == len(self.rules):
-            raise problems[-1]
-        return told
+        return [*told, *asked.told(lambda rule: rule.name)]
 
     def _of_rule(self, rule: MetricRule, figures: Sequence[Figure], now: datetime) -> list[Heard]:
+        """A series without a figure is unknown: it has not ended."""
         over = [figure for figure in figures if rule.crossed(figure.value)]
+        well = {_condition(self.source, rule, figure) for figure in figures if not rule.crossed(figure.value)}
         heard = [attempt(lambda one=one: _alert(self.source, rule, one, now)) for one in over]  # type: ignore[misc]
         firing = {one.condition: one for one in heard if isinstance(one, Alert)}
-        before = self.memory.get(rule.name, {})
-        self.memory[rule.name], told = compared(before, firing, dict.fromkeys(firing, rule.sustained), now)
+        before, waits = self.memory.get(rule.name, {}), dict.fromkeys(firing, rule.sustained)
+        self.memory[rule.name], told = compared(before, firing, waits, now, well)
         return [*told, *(one for one in heard if isinstance(one, Malformed))]
 
 
+def _condition(source: str, rule: MetricRule, figure: Figure) -> str:
+    return id_of(source, rule.name, sorted(figure.labels.items()))
+
+
 def _alert(source: str, rule: MetricRule, figure: Figure, now: datetime) -> Alert:
-    condition, step = id_of(source, rule.name, sorted(figure.labels.items())), rule.step(figure.value)
+    condition, step = _condition(source, rule, figure), rule.step(figure.value)
     threshold = {"threshold_days": step} if step else {}
     return Alert(
         source=source, name=rule.name, fired_at=min(figure.at, now), severity=rule.severity,
         summary=text(f"{rule.name} is {figure.value:g}" + (f" ({figure.unit})" if figure.unit else "")),
         value=figure.value, labels={**figure.labels, **rule.labels, **threshold}, condition=condition,
-        event_id=f"{condition}/{step}/{int(now.timestamp() // AGAIN_SECONDS)}",
+        event_id=telling(f"{condition}/{step}", now),
     )  # fmt: skip

@@ -6,7 +6,7 @@ is not told as ended: an incident that rests with people waits for them, and a p
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -14,10 +14,11 @@ from typing import Protocol
 from byteport.model.alert import Alert, severity_of
 from byteport.model.facts.prometheus import FiringAlert, Sample
 from byteport.model.signal import Severity
+from byteport.sources.conditions import Seen, compared, telling
 from byteport.sources.incoming import Heard, attempt, id_of, text
+from byteport.sources.parts import each
 
 SOURCE = "prometheus"
-AGAIN_SECONDS = 300
 
 
 class PrometheusReading(Protocol):
@@ -39,18 +40,13 @@ class PromqlRule:
     summary: str = ""
 
 
-@dataclass(frozen=True)
-class Seen:
-    """A series of a rule, or an alert, as it is remembered between two looks."""
-
-    alert: Alert
-    since: datetime
-    told: bool = False
+ALERTS = PromqlRule("", "")  # stands for the server's own alerts among the rules
 
 
 @dataclass
 class PrometheusPoller:
-    """One server. `memory` is what fired at the last look, by the condition's identity."""
+    """One server. `memory` is what fired at the last look, by the rule's name (empty: its own alerts) and the
+    condition's identity."""
 
     prometheus: PrometheusReading
     name: str
@@ -58,44 +54,30 @@ class PrometheusPoller:
     timeout: timedelta
     with_alerts: bool = True
     rules: Sequence[PromqlRule] = ()
-    memory: dict[str, Seen] = field(default_factory=dict)
+    memory: dict[str, dict[str, Seen]] = field(default_factory=dict)
 
     def ask(self, now: datetime) -> Sequence[Heard]:
-        """Everything is asked before anything is remembered: a look that fails half-way changes nothing."""
-        found = [(one, 0.0) for one in (self.prometheus.alerts() if self.with_alerts else ())]
-        heard = [attempt(lambda one=one: _of_alert(one, now)) for one, _ in found]  # type: ignore[misc]
-        waits: dict[str, float] = {}
-        for rule in self.rules:
-            for sample in self.prometheus.query(rule.expr):
-                made = attempt(lambda rule=rule, sample=sample: _of_rule(rule, sample, now))  # type: ignore[misc]
-                heard.append(made)
-                if isinstance(made, Alert):
-                    waits[made.condition] = rule.sustained
+        """A rule that cannot be read keeps none of the others from being told, and clears none of its own."""
+        parts = [*([ALERTS] if self.with_alerts else []), *self.rules]
+        asked = each(parts, lambda part: self._read(part, now))
+        told: list[Heard] = []
+        for part, heard in asked.answers:
+            told += self._of_part(part, heard, now)
+        return [*told, *asked.told(lambda part: f"rule {part.name}" if part is not ALERTS else "alerts")]
+
+    def _read(self, part: PromqlRule, now: datetime) -> list[Heard]:
+        if part is ALERTS:
+            heard = [attempt(lambda one=one: _of_alert(one, now)) for one in self.prometheus.alerts()]  # type: ignore[misc]
+        else:
+            found = self.prometheus.query(part.expr)
+            heard = [attempt(lambda one=one: _of_rule(part, one, now)) for one in found]  # type: ignore[misc]
+        return [one for one in heard if one is not None]
+
+    def _of_part(self, part: PromqlRule, heard: Sequence[Heard], now: datetime) -> list[Heard]:
         firing = {one.condition: one for one in heard if isinstance(one, Alert)}
-        self.memory, told = compared(self.memory, firing, waits, now)
-        return [*told, *(one for one in heard if one is not None and not isinstance(one, Alert))]
-
-
-def compared(
-    before: Mapping[str, Seen], firing: Mapping[str, Alert], waits: Mapping[str, float], now: datetime
-) -> tuple[dict[str, Seen], list[Heard]]:
-    """What to remember, and what to tell: what has fired for long enough, and what was told and fires no more. Pure."""
-    after: dict[str, Seen] = {}
-    told: list[Heard] = []
-    for condition, alert in firing.items():
-        since = before[condition].since if condition in before else now
-        due = now - since >= timedelta(seconds=waits.get(condition, 0.0))
-        after[condition] = Seen(alert, since, told=due)
-        told += [alert] if due else []
-    told += list(_ended(before, firing, now))
-    return after, told
-
-
-def _ended(before: Mapping[str, Seen], firing: Mapping[str, Alert], now: datetime) -> Iterator[Alert]:
-    for condition, seen in before.items():
-        if condition not in firing and seen.told:
-            identity = id_of(condition, seen.since.isoformat())
-            yield seen.alert.with_(resolved=True, fired_at=now, event_id=identity)
+        waits = dict.fromkeys(firing, part.sustained)
+        self.memory[part.name], told = compared(self.memory.get(part.name, {}), firing, waits, now)
+        return [*told, *(one for one in heard if not isinstance(one, Alert))]
 
 
 def _of_alert(told: FiringAlert, now: datetime) -> Alert:
@@ -124,5 +106,5 @@ def _alert(
     condition = id_of(name, sorted(labels.items()))
     return Alert(
         source=SOURCE, name=name, fired_at=at, severity=severity, summary=text(summary), value=value, labels=labels,
-        condition=condition, event_id=f"{condition}/{int(now.timestamp() // AGAIN_SECONDS)}",
+        condition=condition, event_id=telling(condition, now),
     )  # fmt: skip

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from byteport.errors import BytePortError
 from byteport.model.alert import Alert
 from byteport.model.facts.render import Deploy
 from byteport.model.signal import Severity
-from byteport.sources.incoming import Heard, Malformed, id_of, labels
+from byteport.sources.incoming import Heard, id_of, labels
+from byteport.sources.parts import each
 
 SOURCE = "render-poller"
 FAILED = frozenset(("build_failed", "update_failed", "pre_deploy_failed"))
@@ -35,18 +35,12 @@ class RenderPoller:
     name: str = "render"
 
     def ask(self, now: datetime) -> Sequence[Heard]:
-        """Raises what the last service raised where none could be read."""
+        """Raises what the first service raised where none could be read."""
+        asked = each(self.services, lambda service: self.render.deploys(service[0]))
         told: list[Heard] = []
-        problems: list[BytePortError] = []
-        for service, known_as in self.services:
-            try:
-                told += alerts_of(service, known_as, self.render.deploys(service), now)
-            except BytePortError as problem:
-                problems.append(problem)
-                told.append(Malformed(service, f"an answer ({problem})"))
-        if problems and len(problems) == len(self.services):
-            raise problems[-1]
-        return told
+        for (service, known_as), deploys in asked.answers:
+            told += alerts_of(service, known_as, deploys, now)
+        return [*told, *asked.told(lambda service: service[0])]
 
 
 def alerts_of(service: str, known_as: str, deploys: Sequence[Deploy], now: datetime) -> Iterator[Alert]:

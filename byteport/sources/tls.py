@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from byteport.errors import BytePortError
 from byteport.model.alert import Alert
 from byteport.model.facts.tls import ServedCertificate
 from byteport.model.signal import Severity
-from byteport.sources.incoming import Heard, Malformed, id_of, labels
+from byteport.sources.incoming import Heard, id_of, labels
+from byteport.sources.parts import each
 
 SOURCE = "tls-poller"
 THRESHOLDS = {1: Severity.CRITICAL, 7: Severity.HIGH, 14: Severity.WARNING, 30: Severity.WARNING}
@@ -54,26 +53,15 @@ class TlsPoller:
     memory: dict[str, Alert] = field(default_factory=dict)
 
     def ask(self, now: datetime) -> Sequence[Heard]:
-        with ThreadPoolExecutor(
-            max_workers=min(AT_ONCE, max(1, len(self.endpoints))), thread_name_prefix="tls"
-        ) as pool:
-            found = list(pool.map(self._one, self.endpoints))
+        """Raises what the first endpoint raised where none has answered."""
+        asked = each(self.endpoints, lambda one: self.tls.served(one.host, one.port, one.server_name), most=AT_ONCE)
         told: list[Heard] = []
-        for endpoint, seen in zip(self.endpoints, found, strict=True):
-            if isinstance(seen, Malformed):
-                told.append(seen)
-                continue
+        for endpoint, seen in asked.answers:
             firing = {alert.condition: alert for alert in alerts_of(endpoint, seen, now)}
             told += firing.values()
             told += self._ended(endpoint, firing, now)
             self.memory |= firing
-        return told
-
-    def _one(self, endpoint: Endpoint) -> ServedCertificate | Malformed:
-        try:
-            return self.tls.served(endpoint.host, endpoint.port, endpoint.server_name)
-        except BytePortError as problem:
-            return Malformed(str(endpoint), f"an answer ({problem})")
+        return [*told, *asked.told()]
 
     def _ended(self, endpoint: Endpoint, firing: dict[str, Alert], now: datetime) -> list[Alert]:
         mine = [c for c, alert in self.memory.items() if alert.labels["endpoint"] == str(endpoint) and c not in firing]

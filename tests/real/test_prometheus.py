@@ -12,6 +12,7 @@ from byteport.adapters.http_api import HttpApi
 from byteport.adapters.prometheus import Alertmanager, Prometheus, refused
 from byteport.errors import Permanent, Transient
 from byteport.model.alert import Alert
+from byteport.sources.incoming import Malformed
 from byteport.sources.prometheus import PrometheusPoller, PromqlRule
 from byteport.sources.silences import SilencesPoller
 from tests.prometheus_stack import Stack, stack
@@ -101,6 +102,16 @@ def test_a_query_that_is_wrong_stays_wrong(running: Stack) -> None:
     assert [sample.value for sample in prometheus(running).query("vector(0) / 0")] == [None]
 
 
+def test_a_wrong_rule_keeps_none_of_the_others_from_being_told(running: Stack) -> None:
+    rules = PromqlRule("Mistyped", "sum("), PromqlRule("Always", "vector(1)", labels={"team": "shop"})
+    told = poller(running, *rules).ask(datetime.now(UTC))
+    assert [one.name for one in told if isinstance(one, Alert)] == ["Always"]
+    (wrong,) = [one for one in told if isinstance(one, Malformed)]
+    assert (wrong.field, "bad_data" in wrong.expected) == ("rule Mistyped", True)
+    with pytest.raises(Permanent, match="bad_data"):
+        poller(running, rules[0], alerts=False).ask(datetime.now(UTC))
+
+
 def test_a_server_that_is_stopped_clears_nothing(running: Stack) -> None:
     asked = poller(running)
     running.exporter.used = 95.0
@@ -108,8 +119,8 @@ def test_a_server_that_is_stopped_clears_nothing(running: Stack) -> None:
     running.stop("prometheus")
     with pytest.raises(Transient):
         ask(asked)
-    assert all(seen.told for seen in asked.memory.values())
-    assert asked.memory
+    (remembered,) = asked.memory.values()
+    assert [seen.told for seen in remembered.values()] == [True]
 
 
 def test_silences_are_read_as_they_stand(standing: StandingWorld, running: Stack) -> None:

@@ -61,15 +61,28 @@ def test_a_rule_that_cannot_be_read_costs_no_other_and_clears_nothing():
     asked = poller(told, BUSY, other)
     assert len(asked.ask(NOW)) == 2
     told[str(BUSY.asks["query"])] = Transient("slow")
-    told["q2"] = []
-    wrong, ended = asked.ask(NOW + MINUTE)
+    told["q2"] = [figure(15.0)]
+    ended, wrong = asked.ask(NOW + MINUTE)
     assert isinstance(wrong, Malformed)
     assert isinstance(ended, Alert)
     assert (ended.name, ended.resolved) == ("LowDisk", True)
     told["q2"] = Permanent("gone")
-    with pytest.raises(Permanent):
+    with pytest.raises(Transient, match="slow"):
         asked.ask(NOW + 2 * MINUTE)
     assert asked.memory["CpuIsBusy"]
+
+
+def test_a_series_without_a_figure_has_not_ended():
+    told: dict[str, Any] = {str(BUSY.asks["query"]): [figure(95.5, host="web1")]}
+    asked = poller(told, BUSY)
+    (fired,) = asked.ask(NOW)
+    told[str(BUSY.asks["query"])] = []
+    assert asked.ask(NOW + MINUTE) == []
+    told[str(BUSY.asks["query"])] = [figure(15.0, host="web1")]
+    (ended,) = asked.ask(NOW + 2 * MINUTE)
+    assert isinstance(fired, Alert)
+    assert isinstance(ended, Alert)
+    assert (ended.resolved, ended.condition) == (True, fired.condition)
 
 
 @pytest.mark.parametrize(

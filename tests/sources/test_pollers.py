@@ -18,8 +18,8 @@ from byteport.errors import Denied, Transient
 from byteport.model.alert import Alert
 from byteport.settings import Settings
 from byteport.settings.pollers import PollersSection
+from byteport.sources.conditions import Seen, compared
 from byteport.sources.github_runs import GitHubRunsPoller
-from byteport.sources.prometheus import Seen, compared
 from byteport.wiring_github import github_of
 from byteport.wiring_pollers import pollers_of
 from tests.github_server import NOW, REPOSITORY, TOKEN, running
@@ -74,6 +74,17 @@ def test_an_end_has_an_identity_of_its_own():
     assert isinstance(ended, Alert)
     assert (ended.resolved, ended.condition, ended.fired_at) == (True, "a", AT + timedelta(minutes=1))
     assert ended.event_id
+
+
+def test_what_was_not_read_has_not_ended_and_is_forgotten_after_a_day():
+    memory, _ = compared({}, {"a": alert("a"), "b": alert("b")}, {}, AT)
+    memory, told = compared(memory, {}, {}, AT + timedelta(hours=1), well={"b"})
+    assert [(one.name, one.resolved) for one in told] == [("b", True)]
+    memory, told = compared(memory, {}, {}, AT + timedelta(hours=23), well=())
+    assert (list(memory), told) == (["a"], [])
+    assert compared(memory, {}, {}, AT + timedelta(hours=25), well=()) == ({}, [])
+    _, (ended,) = compared(memory, {}, {}, AT + timedelta(hours=25), well={"a"})
+    assert ended.resolved
 
 
 # -- GitHub, asked ------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,62 @@
+"""What a poller remembers of conditions between two looks, and what it tells of them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from byteport.model.alert import Alert
+from byteport.sources.incoming import Heard, id_of
+
+AGAIN_SECONDS = 300
+FORGOTTEN = timedelta(days=1)  # what nobody could read for so long is remembered no more
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A condition as it is remembered between two looks. `last` is when it was last seen to hold."""
+
+    alert: Alert
+    since: datetime
+    told: bool = False
+    last: datetime | None = None
+
+
+def compared(
+    before: Mapping[str, Seen],
+    firing: Mapping[str, Alert],
+    waits: Mapping[str, float],
+    now: datetime,
+    well: Collection[str] | None = None,
+) -> tuple[dict[str, Seen], list[Heard]]:
+    """What to remember, and what to tell: what has fired for long enough, and what was told and fires no more.
+
+    `waits` are the seconds that a condition must hold before it is told. `well` are those that were read and do not
+    hold; None: all that do not fire. What is neither was not read: it is kept as it is, and has not ended.
+    """
+    after: dict[str, Seen] = {}
+    told: list[Heard] = []
+    for condition, alert in firing.items():
+        since = before[condition].since if condition in before else now
+        due = now - since >= timedelta(seconds=waits.get(condition, 0.0))
+        after[condition] = Seen(alert, since, told=due, last=now)
+        told += [alert] if due else []
+    silent = {condition: seen for condition, seen in before.items() if condition not in firing}
+    for condition, seen in silent.items():
+        if well is None or condition in well:
+            told += _ended(condition, seen, now)
+        elif now - (seen.last or seen.since) <= FORGOTTEN:
+            after[condition] = seen
+    return after, told
+
+
+def _ended(condition: str, seen: Seen, now: datetime) -> list[Alert]:
+    if not seen.told:
+        return []
+    return [seen.alert.with_(resolved=True, fired_at=now, event_id=id_of(condition, seen.since.isoformat()))]
+
+
+def telling(condition: str, now: datetime) -> str:
+    """The identity of what is told of a condition now: one for five minutes, then another."""
+    return f"{condition}/{int(now.timestamp() // AGAIN_SECONDS)}"
