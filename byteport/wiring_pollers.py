@@ -125,10 +125,13 @@ def _cloudwatch(settings: Settings) -> Iterator[Poller]:
 
         period, timeout = timedelta(seconds=section.period), timedelta(seconds=section.timeout)
         asked = {"namespace", "metric", "statistic", "period_seconds", "dimensions"}
-        rules = tuple(_metric_rule(told, told.model_dump(include=asked)) for told in section.metrics)
+        rules = tuple(
+            _metric_rule(told, {**told.model_dump(include=asked), "look_back_seconds": told.look_back})
+            for told in section.metrics
+        )
         endpoint = str(section.endpoint_url) if section.endpoint_url else None
-        reader = CloudWatch.at(section.region, endpoint, timeout)
-        yield MetricsPoller(reader, "cloudwatch", f"cloudwatch {name}", period, timeout, rules)
+        reader = CloudWatch(section.region, endpoint, timeout)
+        yield MetricsPoller(reader, "cloudwatch", f"cloudwatch {name}", period, timeout, rules, reader.domain)
 
 
 def _metric_rule(told: ThresholdSection, asks: Mapping[str, object]) -> MetricRule:

@@ -1,111 +1,123 @@
-"""AWS CloudWatch: any metric, and the days that ACM's certificates have left. The login is boto3's own affair."""
+"""AWS CloudWatch: any metric, and the days that ACM's certificates have left. The login is boto3's own affair.
+
+Metric expressions are not used: each series is compared by us.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
-from byteport.errors import Denied, Permanent, Transient
+from byteport.adapters.aws import clients, translated
+from byteport.errors import BytePortError, Denied, Permanent, Transient
 from byteport.model.facts.metrics import Figure
 from byteport.redaction import redact_text
 
 AT_ONCE = 500  # queries that GetMetricData takes
 MOST_SERIES = 2000
-PASSING = frozenset(
-    ("Throttling", "ThrottlingException", "InternalServiceFault", "ServiceUnavailable", "RequestLimitExceeded")
-)
-LOGIN = frozenset(
-    ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "InvalidClientTokenId", "ExpiredToken")
-)
+LEAST_LOOK_BACK = timedelta(minutes=15)  # figures come late
+SERVICES = ("cloudwatch", "acm")
+ARN = "CertificateArn"
 
 
 @dataclass(frozen=True)
 class CloudWatch:
-    """One region. Needs cloudwatch:GetMetricData and cloudwatch:ListMetrics."""
+    """One region. Needs cloudwatch:GetMetricData and cloudwatch:ListMetrics; for the names of certificates also
+    acm:DescribeCertificate. Raises Permanent at the first question where boto3 is not installed (the extra `aws`)."""
 
-    client: Any
-
-    @classmethod
-    def at(cls, region: str, endpoint: str | None = None, patience: timedelta = timedelta(seconds=10)) -> CloudWatch:
-        """Raises Permanent where boto3 is not installed (the extra `aws`)."""
-        try:
-            import boto3
-            from botocore.config import Config
-        except ImportError:
-            raise Permanent("cloudwatch needs boto3: install byteport[aws]") from None
-        seconds = patience.total_seconds()
-        config = Config(connect_timeout=seconds, read_timeout=seconds, retries={"total_max_attempts": 1})
-        return cls(boto3.client("cloudwatch", region_name=region, endpoint_url=endpoint, config=config))
+    region: str
+    endpoint: str | None = None
+    patience: timedelta = timedelta(seconds=10)
+    domains: dict[str, str] = field(default_factory=dict)
 
     def figures(self, asks: Mapping[str, Any], now: datetime) -> Sequence[Figure]:
-        """`asks`: namespace, metric, statistic, period_seconds, dimensions ({} for all there are)."""
-        period = int(asks["period_seconds"])
-        with _translated():
-            found = list(self._series(asks))
-            if len(found) > MOST_SERIES:
-                raise Permanent(f"cloudwatch: {len(found)} series of {asks['metric']}; at most {MOST_SERIES} are read")
-            told: list[Figure] = []
-            for start in range(0, len(found), AT_ONCE):
-                told += self._values(found[start : start + AT_ONCE], asks, period, now)
-            return told
+        """`asks`: namespace, metric, statistic, period_seconds, dimensions ({} for all there are), and
+        look_back_seconds, within which the newest figure lies; a series without one is left out. Only periods that are
+        over count: the sum of one that goes on is too small."""
+        found = self._series(asks)
+        told: list[Figure] = []
+        for start in range(0, len(found), AT_ONCE):
+            told += self._values(found[start : start + AT_ONCE], asks, now)
+        return told
 
-    def _series(self, asks: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-        """The dimensions that are given, or all that the metric has been seen with."""
+    def domain(self, labels: Mapping[str, str]) -> Mapping[str, str]:
+        """For a series of a certificate `domain`, the name it was made for, and `instance`: that or, where nobody may
+        ask for it, its ARN. Nothing for other series."""
+        arn = labels.get(ARN)
+        if arn is None:
+            return {}
+        try:
+            known = self.domains.get(arn) or self._domain(arn)
+        except BytePortError:
+            return {"instance": arn}
+        return {"domain": self.domains.setdefault(arn, known), "instance": known} if known else {"instance": arn}
+
+    def _domain(self, arn: str) -> str:
+        acm = self._clients["acm"]
+        with translated("acm:DescribeCertificate"):
+            return str(acm.describe_certificate(CertificateArn=arn)["Certificate"].get("DomainName") or "")
+
+    def _series(self, asks: Mapping[str, Any]) -> Sequence[dict[str, str]]:
+        """The dimensions that are given, or all that the metric has been seen with in the last two weeks."""
         if asks["dimensions"]:
-            yield dict(asks["dimensions"])
-            return
-        pages = self.client.get_paginator("list_metrics").paginate(
-            Namespace=asks["namespace"], MetricName=asks["metric"]
-        )
-        for page in pages:
-            for metric in page["Metrics"]:
-                yield {dimension["Name"]: dimension["Value"] for dimension in metric["Dimensions"]}
+            return [dict(asks["dimensions"])]
+        named = {"Namespace": asks["namespace"], "MetricName": asks["metric"]}
+        found: set[tuple[tuple[str, str], ...]] = set()
+        lister = self._clients["cloudwatch"].get_paginator("list_metrics")
+        with translated("cloudwatch:ListMetrics"):
+            for page in lister.paginate(**named):
+                found |= {
+                    tuple((one["Name"], one["Value"]) for one in metric["Dimensions"]) for metric in page["Metrics"]
+                }
+                if len(found) > MOST_SERIES:
+                    raise Permanent(f"cloudwatch: more than {MOST_SERIES} series of {asks['metric']}: that is too many")
+        return [dict(one) for one in sorted(found)]
 
-    def _values(
-        self, series: Sequence[Mapping[str, str]], asks: Mapping[str, Any], period: int, now: datetime
-    ) -> Iterator[Figure]:
-        queries = [
-            {
-                "Id": f"q{number}",
-                "MetricStat": {
-                    "Metric": {
-                        "Namespace": asks["namespace"], "MetricName": asks["metric"],
-                        "Dimensions": [{"Name": n, "Value": v} for n, v in dimensions.items()],
-                    },
-                    "Period": period, "Stat": asks["statistic"],
-                },
-            }
-            for number, dimensions in enumerate(series)
-        ]  # fmt: skip
-        span = {"StartTime": now - timedelta(seconds=3 * period), "EndTime": now, "ScanBy": "TimestampDescending"}
-        pages = self.client.get_paginator("get_metric_data").paginate(MetricDataQueries=queries, **span)
-        newest: dict[str, Figure] = {}
-        for page in pages:
-            for told in page["MetricDataResults"]:
-                if told["Values"] and told["Id"] not in newest:
-                    labels = {**series[int(told["Id"][1:])], "namespace": asks["namespace"], "metric": asks["metric"]}
-                    at = told["Timestamps"][0].astimezone(UTC)
-                    newest[told["Id"]] = Figure(value=float(told["Values"][0]), at=at, labels=labels)
-        yield from newest.values()
+    def _values(self, series: Sequence[Mapping[str, str]], asks: Mapping[str, Any], now: datetime) -> Iterator[Figure]:
+        span = {**_span(asks, now), "ScanBy": "TimestampDescending"}
+        queries = [_query(number, dimensions, asks) for number, dimensions in enumerate(series)]
+        newest: dict[str, tuple[datetime, float]] = {}
+        reader = self._clients["cloudwatch"].get_paginator("get_metric_data")
+        with translated("cloudwatch:GetMetricData"):
+            for page in reader.paginate(MetricDataQueries=queries, **span):
+                for told in page["MetricDataResults"]:
+                    newest.update(_newest(told, newest.get(told["Id"])))
+        for number, dimensions in enumerate(series):
+            if (found := newest.get(f"q{number}")) is not None:
+                labels = {**dimensions, "namespace": asks["namespace"], "metric": asks["metric"]}
+                yield Figure(value=found[1], at=found[0], labels=labels)
+
+    @cached_property
+    def _clients(self) -> Mapping[str, Any]:
+        return clients(SERVICES, self.region, self.patience, endpoint_url=self.endpoint)
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+def _span(asks: Mapping[str, Any], now: datetime) -> dict[str, datetime]:
+    """Whole periods that are over."""
+    period = int(asks["period_seconds"])
+    until = datetime.fromtimestamp(now.timestamp() // period * period, UTC)
+    look_back = timedelta(seconds=asks.get("look_back_seconds") or 3 * period)
+    return {"StartTime": until - max(look_back, LEAST_LOOK_BACK), "EndTime": until}
 
-    try:
-        yield
-    except NoCredentialsError:
-        raise Denied("cloudwatch: no credentials are to be found") from None
-    except ClientError as refusal:
-        code = str(refusal.response.get("Error", {}).get("Code", ""))
-        told = f"cloudwatch: {code}: {redact_text(str(refusal.response.get('Error', {}).get('Message', '')))[:200]}"
-        status = int(refusal.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        if code in LOGIN:
-            raise Denied(told) from None
-        raise (Transient(told) if code in PASSING or status >= 500 else Permanent(told)) from None
-    except BotoCoreError as problem:
-        raise Transient(f"cloudwatch: {redact_text(str(problem))[:200]}") from problem
+
+def _query(number: int, dimensions: Mapping[str, str], asks: Mapping[str, Any]) -> dict[str, Any]:
+    metric = {
+        "Namespace": asks["namespace"], "MetricName": asks["metric"],
+        "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
+    }  # fmt: skip
+    stat = {"Metric": metric, "Period": int(asks["period_seconds"]), "Stat": asks["statistic"]}
+    return {"Id": f"q{number}", "MetricStat": stat}
+
+
+def _newest(told: Mapping[str, Any], before: tuple[datetime, float] | None) -> dict[str, tuple[datetime, float]]:
+    """One series' part of a page, the newest of which counts. Raises what CloudWatch says of that series alone."""
+    status = told.get("StatusCode", "Complete")
+    if status in ("Forbidden", "InternalError"):
+        said = redact_text("; ".join(str(one.get("Value")) for one in told.get("Messages", [])))[:200]
+        raise (Denied if status == "Forbidden" else Transient)(f"cloudwatch: {status}: {said}")
+    found = [(at.astimezone(UTC), float(value)) for at, value in zip(told["Timestamps"], told["Values"], strict=True)]
+    newest = max([*found, *([before] if before else [])], default=None)
+    return {str(told["Id"]): newest} if newest is not None else {}

@@ -131,9 +131,18 @@ class CloudWatchMetricSection(ThresholdSection):
     statistic: Annotated[str, StringConstraints(min_length=1, max_length=20)] = "Average"
     """Average, Minimum, Maximum, Sum, p99 …"""
     period_seconds: int = Field(default=300, ge=60, le=86_400, multiple_of=60)
-    """What one figure covers; the newest of the last three counts."""
+    """What one figure covers. Only periods that are over count."""
+    look_back_seconds: int | None = Field(default=None, ge=60, le=1_209_600)
+    """How old the newest figure may be; not given: three periods, and two days for DaysToExpiry, which comes twice a
+    day. A series without a figure is unknown: it neither fires nor ends."""
     dimensions: dict[Key, Text] = Field(default_factory=dict, max_length=30)
     """Of the one series; not given: every series of the metric."""
+
+    @property
+    def look_back(self) -> int:
+        """In seconds."""
+        usual = 2 * 86_400 if self.metric == "DaysToExpiry" else 3 * self.period_seconds
+        return self.look_back_seconds or usual
 
     @property
     def steps(self) -> tuple[float, ...]:
@@ -143,7 +152,8 @@ class CloudWatchMetricSection(ThresholdSection):
 
 
 class CloudWatchPollerSection(Section):
-    """CloudWatch of one region, asked with the login that boto3 finds. Needs the extra `aws`."""
+    """CloudWatch of one region, asked with the login that boto3 finds. Needs the extra `aws`, and the rights
+    cloudwatch:GetMetricData and cloudwatch:ListMetrics; for the names of certificates also acm:DescribeCertificate."""
 
     region: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,40}$")]
     """eu-central-1 …"""

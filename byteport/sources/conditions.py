@@ -10,7 +10,7 @@ from byteport.model.alert import Alert
 from byteport.sources.incoming import Heard, id_of
 
 AGAIN_SECONDS = 300
-FORGOTTEN = timedelta(days=1)  # what nobody could read for so long is remembered no more
+FORGOTTEN = timedelta(days=7)  # what nobody could read for so long is remembered no more: nor is its incident open
 
 
 @dataclass(frozen=True)

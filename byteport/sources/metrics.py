@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -49,7 +49,7 @@ class MetricReading(Protocol):
 @dataclass
 class MetricsPoller:
     """One service. A rule that cannot be read keeps none of the others from being told, and clears none of its own; nor
-    does a series that has no figure."""
+    does a series that has no figure. `described` are labels that are fetched only for what is told."""
 
     metrics: MetricReading
     source: str
@@ -57,6 +57,7 @@ class MetricsPoller:
     period: timedelta
     timeout: timedelta
     rules: Sequence[MetricRule] = ()
+    described: Callable[[Mapping[str, str]], Mapping[str, str]] = lambda _labels: {}
     memory: dict[str, dict[str, Seen]] = field(default_factory=dict)
 
     def ask(self, now: datetime) -> Sequence[Heard]:
@@ -71,23 +72,26 @@ class MetricsPoller:
         """A series without a figure is unknown: it has not ended."""
         over = [figure for figure in figures if rule.crossed(figure.value)]
         well = {_condition(self.source, rule, figure) for figure in figures if not rule.crossed(figure.value)}
-        heard = [attempt(lambda one=one: _alert(self.source, rule, one, now)) for one in over]  # type: ignore[misc]
+        heard = [attempt(lambda one=one: self._alert(rule, one, now)) for one in over]  # type: ignore[misc]
         firing = {one.condition: one for one in heard if isinstance(one, Alert)}
         before, waits = self.memory.get(rule.name, {}), dict.fromkeys(firing, rule.sustained)
         self.memory[rule.name], told = compared(before, firing, waits, now, well)
         return [*told, *(one for one in heard if isinstance(one, Malformed))]
+
+    def _alert(self, rule: MetricRule, figure: Figure, now: datetime) -> Alert:
+        return _alert(self.source, rule, figure, self.described(figure.labels), now)
 
 
 def _condition(source: str, rule: MetricRule, figure: Figure) -> str:
     return id_of(source, rule.name, sorted(figure.labels.items()))
 
 
-def _alert(source: str, rule: MetricRule, figure: Figure, now: datetime) -> Alert:
+def _alert(source: str, rule: MetricRule, figure: Figure, more: Mapping[str, str], now: datetime) -> Alert:
     condition, step = _condition(source, rule, figure), rule.step(figure.value)
     threshold = {"threshold_days": step} if step else {}
     return Alert(
-        source=source, name=rule.name, fired_at=min(figure.at, now), severity=rule.severity,
+        source=source, name=rule.name, fired_at=now, severity=rule.severity,
         summary=text(f"{rule.name} is {figure.value:g}" + (f" ({figure.unit})" if figure.unit else "")),
-        value=figure.value, labels={**figure.labels, **rule.labels, **threshold}, condition=condition,
+        value=figure.value, labels={**figure.labels, **more, **rule.labels, **threshold}, condition=condition,
         event_id=telling(f"{condition}/{step}", now),
     )  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from byteport.model.alert import Alert, severity_of
@@ -82,29 +82,27 @@ class PrometheusPoller:
 
 def _of_alert(told: FiringAlert, now: datetime) -> Alert:
     labels = {name: value for name, value in told.labels.items() if name != "alertname"}
-    notes = told.annotations
-    return _alert(
-        told.labels.get("alertname", "alert"), labels, min(told.active_at.astimezone(UTC), now),
-        severity_of(told.labels.get("severity")), notes.get("summary") or notes.get("description", ""), told.value, now,
-    )  # fmt: skip
+    name, severity = told.labels.get("alertname", "alert"), severity_of(told.labels.get("severity"))
+    words = told.annotations.get("summary") or told.annotations.get("description", "")
+    return _alert(name, labels, severity, words, told.value, now)
 
 
 def _of_rule(rule: PromqlRule, sample: Sample, now: datetime) -> Alert:
     labels = {**{name: value for name, value in sample.labels.items() if name != "__name__"}, **rule.labels}
-    return _alert(rule.name, labels, now, rule.severity, rule.summary or rule.expr, sample.value, now)
+    return _alert(rule.name, labels, rule.severity, rule.summary or rule.expr, sample.value, now)
 
 
 def _alert(
     name: str,
     labels: dict[str, str],
-    at: datetime,
     severity: Severity,
     summary: str,
     value: float | None,
     now: datetime,
 ) -> Alert:
+    """Dated by the look: when it began (`activeAt`) may lie before the end that was last told of the same condition."""
     condition = id_of(name, sorted(labels.items()))
     return Alert(
-        source=SOURCE, name=name, fired_at=at, severity=severity, summary=text(summary), value=value, labels=labels,
+        source=SOURCE, name=name, fired_at=now, severity=severity, summary=text(summary), value=value, labels=labels,
         condition=condition, event_id=telling(condition, now),
     )  # fmt: skip

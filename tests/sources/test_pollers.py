@@ -76,14 +76,14 @@ def test_an_end_has_an_identity_of_its_own():
     assert ended.event_id
 
 
-def test_what_was_not_read_has_not_ended_and_is_forgotten_after_a_day():
+def test_what_was_not_read_has_not_ended_and_is_forgotten_after_a_week():
     memory, _ = compared({}, {"a": alert("a"), "b": alert("b")}, {}, AT)
     memory, told = compared(memory, {}, {}, AT + timedelta(hours=1), well={"b"})
     assert [(one.name, one.resolved) for one in told] == [("b", True)]
-    memory, told = compared(memory, {}, {}, AT + timedelta(hours=23), well=())
+    memory, told = compared(memory, {}, {}, AT + timedelta(days=6), well=())
     assert (list(memory), told) == (["a"], [])
-    assert compared(memory, {}, {}, AT + timedelta(hours=25), well=()) == ({}, [])
-    _, (ended,) = compared(memory, {}, {}, AT + timedelta(hours=25), well={"a"})
+    assert compared(memory, {}, {}, AT + timedelta(days=8), well=()) == ({}, [])
+    _, (ended,) = compared(memory, {}, {}, AT + timedelta(days=8), well={"a"})
     assert ended.resolved
 
 
