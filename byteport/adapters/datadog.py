@@ -11,10 +11,11 @@ from typing import Any
 import httpx
 
 from byteport.adapters.http_api import LONGEST_WAIT, PATIENCE, HttpApi, said
-from byteport.errors import BytePortError, Permanent, Transient
+from byteport.errors import BytePortError, Denied, Permanent, Transient
 from byteport.model.facts.metrics import Figure
 
 WINDOW = timedelta(minutes=5)
+MOST_SERIES = 1000
 
 
 @dataclass(frozen=True)
@@ -36,20 +37,41 @@ class Datadog:
             raise Transient("datadog: the answer was not Datadog's")
         if told.get("status") == "error" or told.get("error"):
             raise Permanent(f"datadog: {said(str(told.get('error')).encode())}")
-        return [figure for series in told.get("series", []) if (figure := _newest(series)) is not None]
+        found = told.get("series") or []
+        if len(found) > MOST_SERIES:
+            raise Permanent(f"datadog: {len(found)} series; at most {MOST_SERIES} are read")
+        return [figure for series in found if (figure := _newest(series, now)) is not None]
 
 
-def _newest(series: Mapping[str, Any]) -> Figure | None:
-    points = [point for point in series.get("pointlist") or [] if len(point) == 2 and _is_number(point[1])]
+def _newest(series: Mapping[str, Any], now: datetime) -> Figure | None:
+    """Of the figures whose time is over: the sum of one that goes on is too small."""
+    length = series.get("interval")
+    over = 1000 * (now.timestamp() - (float(length) if isinstance(length, int | float) else 0.0))
+    points = [(point[0], point[1]) for point in series.get("pointlist") or [] if _is_point(point) and point[0] <= over]
     if not points:
         return None
     at, value = max(points, key=lambda point: point[0])
-    tags = [str(tag).partition(":") for tag in series.get("tag_set") or []]
-    labels = {name: told or "true" for name, _, told in tags if name}
     return Figure(
         value=float(value), at=datetime.fromtimestamp(at / 1000, UTC),
-        labels={**labels, "metric": str(series.get("metric") or ""), "scope": str(series.get("scope") or "")},
+        labels={
+            **_labels(series.get("tag_set")), "metric": str(series.get("metric") or ""),
+            "scope": str(series.get("scope") or ""),
+        },
     )  # fmt: skip
+
+
+def _labels(tags: object) -> dict[str, str]:
+    """A tag without a value is true; one that comes twice has both values, so that two series never look like one."""
+    found: dict[str, str] = {}
+    for name, _, told in sorted(str(tag).partition(":") for tag in (tags if isinstance(tags, list) else [])):
+        if name:
+            found[name] = f"{found[name]},{told or 'true'}" if name in found else told or "true"
+    return found
+
+
+def _is_point(pair: object) -> bool:
+    """Milliseconds and a figure, which is null where there was nothing to count."""
+    return isinstance(pair, list) and len(pair) == 2 and all(_is_number(one) for one in pair)
 
 
 def _is_number(value: object) -> bool:
@@ -57,8 +79,11 @@ def _is_number(value: object) -> bool:
 
 
 def _refused(status: int, headers: httpx.Headers, body: bytes) -> BytePortError | None:
-    """Datadog names the end of a rate limit in seconds, in a header of its own."""
+    """Datadog names the end of a rate limit in seconds, in a header of its own; 403 is a wrong key, or one without the
+    right."""
     reset = headers.get("x-ratelimit-reset", "")
-    if status == 429 and reset.isdigit():
+    if status == 429 and reset.isascii() and reset.isdigit():
         return Transient(f"datadog: {said(body)}", retry_after=timedelta(seconds=min(int(reset[:6]), LONGEST_WAIT)))
+    if status == 403:
+        return Denied(f"datadog: {said(body)}; it needs an API key, and an application key with timeseries_query")
     return None

@@ -154,8 +154,43 @@ def test_what_goes_wrong_with_datadog(datadog, instead, kind, wait):
     assert KEYS[0] not in str(wrong.value)
 
 
+def answered(*series: dict[str, Any]) -> Sequence[Figure]:
+    with loopback(lambda _asked: Reply(200, {"status": "ok", "series": list(series)})) as server:
+        return reading(server).figures(BUSY.asks, NOW)
+
+
+def points(*values: float | None) -> list[list[float | None]]:
+    """Twenty seconds apart, the last of which ends now."""
+    first = NOW.timestamp() - 20 * len(values)
+    return [[(first + 20 * number) * 1000, value] for number, value in enumerate(values)]
+
+
+def test_a_figure_that_is_still_counted_does_not_count():
+    whole = {"metric": "m", "interval": 20, "pointlist": points(50.0, 95.0)}
+    late = {"metric": "m", "interval": 40, "pointlist": points(50.0, 95.0)}
+    never = {"metric": "m", "interval": 600, "pointlist": points(50.0, 95.0)}
+    assert [one.value for one in answered(whole, late, never)] == [95.0, 50.0]
+
+
+@pytest.mark.parametrize("odd", [None, [], points(None, None), ["x"], [["x", 1.0]], [[1, "x"]], [[1]]])
+def test_a_series_without_a_figure_is_left_out(odd):
+    assert answered({"metric": "m", "pointlist": odd}) == []
+
+
+def test_two_series_never_look_like_one():
+    tags = (["role:a", "role:b"], ["role:a"], ["canary"], None)
+    told = answered(*({"metric": "m", "tag_set": one, "pointlist": points(1.0)} for one in tags))
+    assert [one.labels.get("role", "") for one in told] == ["a,b", "a", "", ""]
+    assert len({tuple(sorted(one.labels.items())) for one in told}) == 4
+
+
+def test_datadog_may_not_answer_with_too_much():
+    with pytest.raises(Permanent, match="1001 series"):
+        answered(*({"metric": "m"} for _ in range(1001)))
+
+
 def test_datadog_s_refusals(datadog):
-    with pytest.raises(Denied):
+    with pytest.raises(Denied, match="timeseries_query"):
         reading(datadog, ("x", "y")).figures(BUSY.asks, NOW)
     with pytest.raises(Permanent, match="Error parsing query"):
         reading(datadog).figures({"query": "nonsense"}, NOW)

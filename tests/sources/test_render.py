@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from byteport.adapters.render import Render
-from byteport.errors import Denied, NotFound, Permanent
+from byteport.errors import Denied, NotFound, Permanent, Transient
 from byteport.model.alert import Alert
 from byteport.model.facts.render import Deploy
 from byteport.sources.incoming import Malformed
+from byteport.sources.parts import AT_ONCE
 from byteport.sources.render import RenderPoller, alerts_of
-from tests.http_server import Asked, Reply, loopback
+from tests.http_server import HANGS, Asked, Reply, loopback
 
 NOW = datetime(2026, 11, 26, 10, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -68,3 +69,29 @@ def test_render_is_asked_for_each_service_and_one_that_is_gone_costs_no_other():
     )
     assert failed.fired_at == NOW - timedelta(minutes=5)
     assert isinstance(gone, Malformed)
+
+
+@pytest.mark.parametrize("from_now", [True, False])
+def test_a_rate_limit_says_when_it_ends_in_either_form_and_nobody_else_is_asked(from_now):
+    reset = 45 if from_now else int(datetime.now(UTC).timestamp()) + 45
+    with loopback(lambda _asked: Reply(429, {"message": "slow down"}, {"Ratelimit-Reset": str(reset)})) as server:
+        asked = RenderPoller(Render.at("k", server.url), [(f"srv-{n}", "x") for n in range(50)], MINUTE, MINUTE)
+        with pytest.raises(Transient) as limited:
+            asked.ask(NOW)
+    assert timedelta(seconds=30) <= limited.value.retry_after <= timedelta(seconds=45)
+    assert len(server.asked) <= AT_ONCE * 2
+
+
+@pytest.mark.parametrize("instead", [Reply(503, "no"), Reply(200, "<html>"), HANGS])
+def test_an_answer_that_is_none_is_no_all_clear(instead):
+    with loopback(lambda _asked: Reply(200, [])) as server:
+        server.instead.append(instead)
+        with pytest.raises(Transient):
+            RenderPoller(Render.at("k", server.url, MINUTE / 200), [("srv-1", "x")], MINUTE, MINUTE).ask(NOW)
+
+
+def test_a_service_s_id_goes_nowhere_else():
+    with loopback(lambda _asked: Reply(404, {"message": "not found"})) as server:
+        with pytest.raises(NotFound):
+            Render.at("k", server.url).deploys("../owners?x=")
+        assert [asked.raw_path for asked in server.asked] == ["/v1/services/..%2Fowners%3Fx%3D/deploys"]
