@@ -86,7 +86,7 @@ def _tls(settings: Settings) -> Iterator[Poller]:
     from byteport.sources.tls import Endpoint, TlsPoller
 
     timeout = timedelta(seconds=section.timeout)
-    endpoints = tuple(Endpoint(told.host, told.port, told.server_name) for told in section.endpoints)
+    endpoints = tuple(Endpoint(told.host, told.port, told.server_name, told.starttls) for told in section.endpoints)
     yield TlsPoller(TlsReader(timeout, section.ca_file), endpoints, timedelta(seconds=section.period), timeout)
 
 

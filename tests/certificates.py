@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,32 +19,44 @@ from cryptography.x509.oid import NameOID
 
 @dataclass(frozen=True)
 class Authority:
-    """A certificate authority that nobody trusts by itself."""
+    """A certificate authority that nobody trusts by itself. `above` are the certificates between it and the root."""
 
     key: ec.EllipticCurvePrivateKey
     certificate: x509.Certificate
+    above: tuple[x509.Certificate, ...] = ()
 
     @classmethod
     def made(cls, name: str = "Test CA") -> Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         return cls(key, _signed(name, name, key, key, days=3650, ca=True))
 
+    def below(self, name: str, days: float = 3650) -> Authority:
+        """One that this one vouches for, for so many days."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        made = _signed(name, self.name, key, self.key, days=days, ca=True)
+        return Authority(key, made, (made, *self.above))
+
+    @property
+    def name(self) -> str:
+        return str(self.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+
     def file(self, folder: Path) -> Path:
         path = folder / "ca.pem"
         path.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
         return path
 
-    def leaf(self, folder: Path, name: str, days: float) -> Path:
-        """Key and certificate in one file; it expires in so many days, negative for one that has."""
+    def leaf(self, folder: Path, name: str, days: float, *, alone: bool = False) -> Path:
+        """Key and certificates in one file; it expires in so many days, negative for one that has. `alone`: without
+        those that stand above it."""
         key = ec.generate_private_key(ec.SECP256R1())
-        issuer = self.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
-        made = _signed(name, str(issuer), key, self.key, days=days, ca=False)
+        made = _signed(name, self.name, key, self.key, days=days, ca=False)
+        served = [made, *(() if alone else self.above)]
         path = folder / f"{name}-{days}.pem"
         path.write_bytes(
             key.private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
             )
-            + made.public_bytes(serialization.Encoding.PEM)
+            + b"".join(one.public_bytes(serialization.Encoding.PEM) for one in served)
         )
         return path
 
@@ -72,8 +84,9 @@ def _signed(
 
 
 @contextmanager
-def serving(pem: Path | None) -> Iterator[int]:
-    """The port on which this certificate is served; None: whoever connects is never answered."""
+def serving(pem: Path | None, before: Callable[[socket.socket], None] = lambda _raw: None) -> Iterator[int]:
+    """The port on which this certificate is served, after what `before` says to whoever connects; None: nobody is ever
+    answered."""
     door = socket.create_server(("127.0.0.1", 0))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     if pem is not None:
@@ -81,9 +94,11 @@ def serving(pem: Path | None) -> Iterator[int]:
     over, kept = threading.Event(), []
 
     def shake(raw: socket.socket) -> None:
-        with suppress(OSError), context.wrap_socket(raw, server_side=True) as wrapped:
-            wrapped.settimeout(5)
-            wrapped.recv(1)
+        with suppress(OSError), raw:
+            before(raw)
+            with context.wrap_socket(raw, server_side=True) as wrapped:
+                wrapped.settimeout(5)
+                wrapped.recv(1)
 
     def accept() -> None:
         while not over.is_set():

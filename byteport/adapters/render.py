@@ -48,8 +48,8 @@ class Render:
 
 
 def _refused(status: int, headers: httpx.Headers, body: bytes) -> BytePortError | None:
-    """A rate limit says when it ends. The documentation ("Rate limiting") calls `Ratelimit-Reset` a date in unix seconds
-    and shows seconds from now in its example: both are understood."""
+    """A rate limit says when it ends. The documentation ("Rate limiting") calls `Ratelimit-Reset` a date in unix
+    seconds, and shows seconds from now in its example: both are understood."""
     named = headers.get("ratelimit-reset", "")
     if status != 429 or not (named.isascii() and named.isdigit()):
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 
@@ -158,7 +158,9 @@ class TlsEndpointSection(Section):
     host: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,253}$")]
     """Host name or address."""
     port: int = Field(default=443, ge=1, le=65_535)
-    """Where TLS is spoken from the first byte."""
+    """Its port."""
+    starttls: Literal["none", "smtp", "postgres"] = "none"
+    """What is spoken before TLS; none: TLS from the first byte."""
     server_name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{0,253}$")] = ""
     """The name that is asked for, where it is another than the host."""
 
@@ -173,7 +175,15 @@ class TlsPollerSection(Section):
     period: Seconds = 3600.0
     """Seconds between two looks."""
     timeout: Seconds = 10.0
-    """Seconds that one endpoint may take to connect, and to shake hands."""
+    """Seconds that one endpoint may take for everything. A look takes 25 in all."""
+
+    @field_validator("endpoints")
+    @classmethod
+    def _each_once(cls, value: tuple[TlsEndpointSection, ...]) -> tuple[TlsEndpointSection, ...]:
+        named = [f"{one.server_name or one.host}:{one.port} at {one.host}" for one in value]
+        if twice := sorted({name for name in named if named.count(name) > 1}):
+            raise ValueError(f"each endpoint once; given twice: {', '.join(twice)}")
+        return value
 
 
 class RenderPollerSection(Section):

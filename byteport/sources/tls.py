@@ -21,23 +21,25 @@ AT_ONCE = 32
 class TlsReading(Protocol):
     """Raises Transient or Permanent."""
 
-    def served(self, host: str, port: int, server_name: str = "") -> ServedCertificate: ...
+    def served(self, host: str, port: int, server_name: str, starttls: str) -> ServedCertificate: ...
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """`server_name` is asked for where it is another than the host."""
+    """`server_name` is asked for where it is another than the host; several hosts may serve it. `starttls`: what is
+    spoken before TLS (none, smtp, postgres)."""
 
     host: str
     port: int = 443
     server_name: str = ""
+    starttls: str = "none"
 
     @property
     def name(self) -> str:
         return self.server_name or self.host
 
     def __str__(self) -> str:
-        return f"{self.name}:{self.port}"
+        return f"{self.name}:{self.port}" + (f" at {self.host}" if self.name != self.host else "")
 
 
 @dataclass
@@ -54,7 +56,7 @@ class TlsPoller:
 
     def ask(self, now: datetime) -> Sequence[Heard]:
         """Raises what the first endpoint raised where none has answered."""
-        asked = each(self.endpoints, lambda one: self.tls.served(one.host, one.port, one.server_name), most=AT_ONCE)
+        asked = each(self.endpoints, self._look, most=AT_ONCE)
         told: list[Heard] = []
         for endpoint, seen in asked.answers:
             firing = {alert.condition: alert for alert in alerts_of(endpoint, seen, now)}
@@ -62,6 +64,9 @@ class TlsPoller:
             told += self._ended(endpoint, firing, now)
             self.memory |= firing
         return [*told, *asked.told()]
+
+    def _look(self, one: Endpoint) -> ServedCertificate:
+        return self.tls.served(one.host, one.port, one.server_name, one.starttls)
 
     def _ended(self, endpoint: Endpoint, firing: dict[str, Alert], now: datetime) -> list[Alert]:
         mine = [c for c, alert in self.memory.items() if alert.labels["endpoint"] == str(endpoint) and c not in firing]
@@ -104,7 +109,8 @@ def _alert(
         value=round(seen.left(now) / timedelta(days=1), 2),
         labels=labels(
             instance=endpoint.name, endpoint=endpoint, port=endpoint.port, serial=seen.serial, issuer=seen.issuer,
-            subject=seen.subject, not_after=seen.not_after.isoformat(), threshold_days=threshold, reason=seen.wrong,
+            subject=seen.subject, not_after=seen.not_after.isoformat(), threshold_days=threshold,
+            reason=seen.wrong, host=endpoint.host,
         ),
         condition=condition, event_id=id_of(condition, seen.serial, threshold, now.date()),
     )  # fmt: skip

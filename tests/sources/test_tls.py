@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 
@@ -114,7 +116,9 @@ def test_a_renewed_certificate_is_the_end_of_it(authority, reader, tmp_path):
     assert asked.memory, "who does not answer has not renewed"
     with serving(authority.leaf(tmp_path, SHOP, days=80)) as port:
         asked.endpoints = [Endpoint("127.0.0.1", port, SHOP)]
-        asked.memory = {c: a.with_(labels={**a.labels, "endpoint": f"{SHOP}:{port}"}) for c, a in asked.memory.items()}
+        asked.memory = {
+            c: a.with_(labels={**a.labels, "endpoint": str(asked.endpoints[0])}) for c, a in asked.memory.items()
+        }
         (ended,) = asked.ask(datetime.now(UTC))
     assert isinstance(ended, Alert)
     assert (ended.resolved, ended.condition) == (True, fired.condition)
@@ -127,6 +131,112 @@ def test_one_that_hangs_keeps_none_of_the_others_waiting(authority, reader, tmp_
         assert monotonic() - began < 8
     kinds = [type(one) for one in told]
     assert kinds == [Alert, Malformed, Malformed, Malformed]
+
+
+# -- chains -------------------------------------------------------------------------------------------------------------------
+
+
+def test_what_stands_between_is_read_as_it_is_served(authority, reader, tmp_path):
+    with serving(authority.below("Middle CA").leaf(tmp_path, SHOP, days=60)) as port:
+        seen = reader.served("127.0.0.1", port, SHOP)
+    assert (seen.issuer, seen.chain, seen.wrong) == ("Middle CA", ("Middle CA",), "")
+
+
+def test_one_that_is_served_without_its_issuer_s_is_told(authority, reader, tmp_path):
+    with serving(authority.below("Middle CA").leaf(tmp_path, SHOP, days=60, alone=True)) as port:
+        (one,) = poller(reader, port).ask(datetime.now(UTC))
+    assert isinstance(one, Alert)
+    assert one.name == "tls_chain_invalid"
+    assert one.labels["reason"].endswith("it is served without its issuer's")
+
+
+def test_one_above_it_that_has_expired_is_told_although_its_own_dates_are_well(authority, reader, tmp_path):
+    with serving(authority.below("Old CA", days=-3).leaf(tmp_path, SHOP, days=60)) as port:
+        (one,) = poller(reader, port).ask(datetime.now(UTC))
+    assert isinstance(one, Alert)
+    assert one.name == "tls_chain_invalid"
+    assert one.labels["reason"] == "certificate has expired: not this certificate, one above it"
+
+
+def test_one_that_has_expired_and_that_nobody_vouches_for_is_told_as_both(authority, tmp_path):
+    with serving(authority.leaf(tmp_path, SHOP, days=-2)) as port:
+        heard = poller(TlsReader(timedelta(seconds=2)), port).ask(datetime.now(UTC))
+    assert [one.name for one in heard if isinstance(one, Alert)] == ["tls_certificate_expired", "tls_chain_invalid"]
+
+
+# -- several hosts, other protocols, and those that waste time ------------------------------------------------------------------
+
+
+def test_two_hosts_of_one_name_are_two_conditions_of_one_domain(authority, reader, tmp_path):
+    """One of them was renewed: that ends nothing of the other, look for look."""
+    pem, renewed = authority.leaf(tmp_path, SHOP, days=5), authority.leaf(tmp_path, SHOP, days=80)
+    with serving(pem) as old, serving(renewed) as new:
+        asked = poller(reader, old, new)
+        asked.endpoints = [Endpoint("127.0.0.1", old, SHOP), Endpoint("localhost", new, SHOP)]
+        for _ in range(2):
+            (one,) = asked.ask(datetime.now(UTC))
+            assert isinstance(one, Alert)
+            assert (one.resolved, one.labels["host"], one.labels["instance"]) == (False, "127.0.0.1", SHOP)
+    assert str(Endpoint("10.0.0.7", 443, SHOP)) != str(Endpoint("10.0.0.8", 443, SHOP))
+
+
+def says(*lines: tuple[bytes, int]):
+    """A server that says each line, and then reads so many bytes."""
+
+    def before(raw: socket.socket) -> None:
+        for line, length in lines:
+            raw.sendall(line)
+            got = b""
+            while len(got) < length:
+                got += raw.recv(length - len(got))
+
+    return before
+
+
+HELLO, START = len(b"EHLO byteport.invalid\r\n"), len(b"STARTTLS\r\n")
+MAIL = says(
+    (b"220-mail.example\r\n220 ready\r\n", HELLO), (b"250-mail.example\r\n250-STARTTLS\r\n250 HELP\r\n", START),
+    (b"220 go ahead\r\n", 0),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("starttls", "before"), [("smtp", MAIL), ("postgres", says((b"", 8), (b"S", 0)))])
+def test_what_is_spoken_before_tls(authority, reader, tmp_path, starttls, before):
+    with serving(authority.leaf(tmp_path, SHOP, days=5), before) as port:
+        seen = reader.served("127.0.0.1", port, SHOP, starttls)
+    assert (seen.subject, seen.wrong) == (SHOP, "")
+
+
+@pytest.mark.parametrize(
+    ("starttls", "before", "words"),
+    [
+        ("postgres", says((b"", 8), (b"N", 0)), "PostgreSQL offers no TLS"),
+        ("smtp", says((b"220 x\r\n", HELLO), (b"250 x\r\n", 0)), "offers no STARTTLS"),
+        ("smtp", says((b"554 go away\r\n", 0)), "220 was expected"),
+        ("smtp", says((b"220-" + b"x" * 9999, 0)), "a line without an end"),
+        ("smtp", says((b"220-x\r\n" * 200, 0)), "a reply without an end"),
+        ("none", says((b"SSH-2.0-OpenSSH\r\n", 0)), "tls 127.0.0.1"),
+    ],
+)
+def test_who_does_not_come_along_says_nothing_of_a_certificate(authority, reader, tmp_path, starttls, before, words):
+    with serving(authority.leaf(tmp_path, SHOP, days=5), before) as port, pytest.raises(Transient, match=words):
+        reader.served("127.0.0.1", port, SHOP, starttls)
+
+
+@pytest.mark.parametrize("starttls", ["none", "smtp"])
+def test_one_that_answers_byte_by_byte_gets_no_more_time_than_any_other(authority, tmp_path, starttls):
+    def drop_by_drop(raw: socket.socket) -> None:
+        """The head of a TLS record that is longer than it will ever come, or a line of a mail server without an end."""
+        raw.sendall(b"\x16\x03\x03\x3f\xff" if starttls == "none" else b"220-")
+        over = threading.Event()
+        while not over.wait(0.1):
+            raw.sendall(b"x")
+
+    with serving(authority.leaf(tmp_path, SHOP, days=5), drop_by_drop) as port:
+        began = monotonic()
+        with pytest.raises(Transient):
+            TlsReader(timedelta(seconds=1)).served("127.0.0.1", port, SHOP, starttls)
+        assert monotonic() - began < 4
 
 
 def test_where_nobody_answers_nothing_is_known(reader):

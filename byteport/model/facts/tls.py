@@ -10,8 +10,8 @@ from byteport.model.base import Value
 
 
 class ServedCertificate(Value):
-    """The certificate on the wire. `wrong` says why a client would not believe it, its dates apart; empty where it
-    would."""
+    """The certificate on the wire. `chain` are the subjects of those that were served with it. `wrong` says why a
+    client would not believe it, its own dates apart; empty where it would."""
 
     serial: str
     subject: str
@@ -19,6 +19,7 @@ class ServedCertificate(Value):
     not_before: AwareDatetime
     not_after: AwareDatetime
     names: tuple[str, ...] = ()
+    chain: tuple[str, ...] = ()
     wrong: str = ""
 
     def left(self, now: datetime) -> timedelta:
