@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -14,8 +14,9 @@ from pydantic import ValidationError
 
 from byteport.adapters.http_api import HttpApi, said
 from byteport.errors import BytePortError, Permanent, Transient
-from byteport.model.facts.prometheus import FiringAlert, Sample
+from byteport.model.facts.prometheus import Firing, FiringAlert, Run, Sample, Vector
 from byteport.records.standing import ForeignSilence, Matcher
+from byteport.redaction import redact_text
 
 MOST_SERIES = 1000
 
@@ -26,29 +27,50 @@ class Prometheus:
 
     api: HttpApi
 
-    def alerts(self) -> Sequence[FiringAlert]:
-        """Those that fire; pending ones are none yet."""
-        told = self._data("/api/v1/alerts", {}).get("alerts", [])
-        return [_alert(one) for one in _bounded(told) if one.get("state") == "firing"]
+    def firing(self) -> Firing:
+        """Its alerts that fire; pending ones are none yet."""
+        data, warnings = self._data("/api/v1/alerts", {})
+        told = [one for one in _objects(data.get("alerts")) if one.get("state") == "firing"]
+        return Firing(alerts=tuple(_alert(one) for one in _bounded(told)), warnings=warnings)
 
-    def query(self, expression: str, at: datetime | None = None) -> Sequence[Sample]:
-        """An instant vector (a scalar is one sample without labels)."""
-        params = {"query": expression, **({"time": f"{at.timestamp():.3f}"} if at else {})}
-        told = self._data("/api/v1/query", params)
-        match told.get("resultType"):
+    def alerts(self) -> Sequence[FiringAlert]:
+        return self.firing().alerts
+
+    def vector(self, expression: str, at: datetime | None = None) -> Vector:
+        """An instant query (a scalar is one sample without labels)."""
+        params = {"query": expression, **({"time": _seconds(at)} if at else {})}
+        data, warnings = self._data("/api/v1/query", params)
+        match data.get("resultType"):
             case "vector":
-                return [sample for one in _bounded(told["result"]) if (sample := _sample(one)) is not None]
+                found = (_sample(one) for one in _bounded(_objects(data.get("result"))))
+                return Vector(samples=tuple(one for one in found if one is not None), warnings=warnings)
             case "scalar":
-                return [Sample(labels={}, value=float(told["result"][1]))]
+                value = data.get("result") or [None, None]
+                return Vector(samples=(Sample(labels={}, value=_number(value[1])),), warnings=warnings)
             case other:
                 raise Permanent(f"prometheus: a vector is expected, this is a {other}")
 
-    def _data(self, path: str, params: Mapping[str, str]) -> dict[str, Any]:
+    def query(self, expression: str, at: datetime | None = None) -> Sequence[Sample]:
+        """The samples alone, for who can do with a part of them."""
+        return self.vector(expression, at).samples
+
+    def query_range(self, expression: str, since: datetime, until: datetime, step: timedelta) -> Sequence[Run]:
+        """Each series at every step that it has a number at. Prometheus answers at most 11,000 steps."""
+        params = {
+            "query": expression, "start": _seconds(since), "end": _seconds(until), "step": f"{step.total_seconds():g}",
+        }  # fmt: skip
+        data, _ = self._data("/api/v1/query_range", params)
+        return [_run(one) for one in _bounded(_objects(data.get("result")))]
+
+    def _data(self, path: str, params: Mapping[str, str]) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """What it told, and its warnings, but for those about how a query is written, which miss nothing."""
         told = self.api.ask("GET", path, params=params).json()
         if not isinstance(told, dict) or told.get("status") != "success" or not isinstance(told.get("data"), dict):
             raise Transient("prometheus: the answer was not Prometheus'")
+        found = told.get("warnings")
+        warnings = [redact_text(str(one))[:200] for one in (found if isinstance(found, list) else [])]
         data: dict[str, Any] = told["data"]
-        return data
+        return data, tuple(one for one in warnings if not one.startswith("PromQL "))
 
 
 @dataclass(frozen=True)
@@ -82,11 +104,25 @@ def refused(status: int, _headers: httpx.Headers, body: bytes) -> BytePortError 
     return Transient(f"prometheus: {kind}: {said(body)}") if kind in ("timeout", "canceled", "unavailable") else None
 
 
-def _bounded(told: Any) -> list[Any]:
-    found = told if isinstance(told, list) else []
-    if len(found) > MOST_SERIES:
-        raise Permanent(f"prometheus: {len(found)} series; at most {MOST_SERIES} are read")
-    return [one for one in found if isinstance(one, dict)]
+def _objects(told: Any) -> list[dict[str, Any]]:
+    return [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+
+
+def _bounded(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if len(told) > MOST_SERIES:
+        raise Permanent(f"prometheus: {len(told)} series; at most {MOST_SERIES} are read")
+    return told
+
+
+def _seconds(at: datetime) -> str:
+    return f"{at.timestamp():.3f}"
+
+
+def _run(told: Mapping[str, Any]) -> Run:
+    labels = {str(name): str(part) for name, part in (told.get("metric") or {}).items()}
+    pairs = [pair for pair in told.get("values") or [] if isinstance(pair, list) and len(pair) == 2]
+    found = [(datetime.fromtimestamp(float(at), UTC), _number(value)) for at, value in pairs]
+    return Run(labels=labels, points=tuple((at, value) for at, value in found if value is not None))
 
 
 def _alert(told: Mapping[str, Any]) -> FiringAlert:

@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from byteport.model.alert import Alert, severity_of
-from byteport.model.facts.prometheus import FiringAlert, Sample
+from byteport.model.facts.prometheus import Firing, FiringAlert, Sample, Vector
 from byteport.model.signal import Severity
 from byteport.sources.conditions import Seen, compared, telling
-from byteport.sources.incoming import Heard, attempt, id_of, text
+from byteport.sources.incoming import Heard, Malformed, attempt, id_of, text
 from byteport.sources.parts import each
 
 SOURCE = "prometheus"
@@ -24,8 +24,8 @@ SOURCE = "prometheus"
 class PrometheusReading(Protocol):
     """Raises Transient or Permanent."""
 
-    def alerts(self) -> Sequence[FiringAlert]: ...
-    def query(self, expression: str, at: datetime | None = None) -> Sequence[Sample]: ...
+    def firing(self) -> Firing: ...
+    def vector(self, expression: str, at: datetime | None = None) -> Vector: ...
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,14 @@ class PromqlRule:
     severity: Severity = Severity.WARNING
     labels: Mapping[str, str] = field(default_factory=dict)
     summary: str = ""
+
+
+@dataclass(frozen=True)
+class Read:
+    """What was heard of one part, and why that may not be all."""
+
+    heard: Sequence[Heard]
+    warnings: Sequence[str]
 
 
 ALERTS = PromqlRule("", "")  # stands for the server's own alerts among the rules
@@ -61,23 +69,30 @@ class PrometheusPoller:
         parts = [*([ALERTS] if self.with_alerts else []), *self.rules]
         asked = each(parts, lambda part: self._read(part, now))
         told: list[Heard] = []
-        for part, heard in asked.answers:
-            told += self._of_part(part, heard, now)
-        return [*told, *asked.told(lambda part: f"rule {part.name}" if part is not ALERTS else "alerts")]
+        for part, read in asked.answers:
+            told += self._of_part(part, read, now)
+        return [*told, *asked.told(_name)]
 
-    def _read(self, part: PromqlRule, now: datetime) -> list[Heard]:
+    def _read(self, part: PromqlRule, now: datetime) -> Read:
         if part is ALERTS:
-            heard = [attempt(lambda one=one: _of_alert(one, now)) for one in self.prometheus.alerts()]  # type: ignore[misc]
-        else:
-            found = self.prometheus.query(part.expr)
-            heard = [attempt(lambda one=one: _of_rule(part, one, now)) for one in found]  # type: ignore[misc]
-        return [one for one in heard if one is not None]
+            firing = self.prometheus.firing()
+            heard = [attempt(lambda one=one: _of_alert(one, now)) for one in firing.alerts]  # type: ignore[misc]
+            return Read([one for one in heard if one is not None], firing.warnings)
+        found = self.prometheus.vector(part.expr)
+        heard = [attempt(lambda one=one: _of_rule(part, one, now)) for one in found.samples]  # type: ignore[misc]
+        return Read([one for one in heard if one is not None], found.warnings)
 
-    def _of_part(self, part: PromqlRule, heard: Sequence[Heard], now: datetime) -> list[Heard]:
-        firing = {one.condition: one for one in heard if isinstance(one, Alert)}
-        waits = dict.fromkeys(firing, part.sustained)
-        self.memory[part.name], told = compared(self.memory.get(part.name, {}), firing, waits, now)
-        return [*told, *(one for one in heard if not isinstance(one, Alert))]
+    def _of_part(self, part: PromqlRule, read: Read, now: datetime) -> list[Heard]:
+        """What is missing in an answer that is not whole has not ended."""
+        firing = {one.condition: one for one in read.heard if isinstance(one, Alert)}
+        before, waits = self.memory.get(part.name, {}), dict.fromkeys(firing, part.sustained)
+        self.memory[part.name], told = compared(before, firing, waits, now, () if read.warnings else None)
+        partly = [Malformed(_name(part), f"a whole answer ({'; '.join(read.warnings)[:300]})")] if read.warnings else []
+        return [*told, *(one for one in read.heard if not isinstance(one, Alert)), *partly]
+
+
+def _name(part: PromqlRule) -> str:
+    return "alerts" if part is ALERTS else f"rule {part.name}"
 
 
 def _of_alert(told: FiringAlert, now: datetime) -> Alert:

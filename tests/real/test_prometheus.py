@@ -102,6 +102,17 @@ def test_a_query_that_is_wrong_stays_wrong(running: Stack) -> None:
     assert [sample.value for sample in prometheus(running).query("vector(0) / 0")] == [None]
 
 
+def test_a_range_is_told_series_by_series(running: Stack) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    runs = prometheus(running).query_range("vector(time())", now - timedelta(seconds=60), now, timedelta(seconds=20))
+    assert [[(at, value) for at, value in run.points] for run in runs] == [
+        [(now - timedelta(seconds=ago), (now - timedelta(seconds=ago)).timestamp()) for ago in (60, 40, 20, 0)]
+    ]
+    assert prometheus(running).query_range("vector(0) / 0", now, now, timedelta(seconds=1))[0].points == ()
+    with pytest.raises(Permanent, match="exceeded maximum resolution"):
+        prometheus(running).query_range("vector(1)", now - timedelta(days=30), now, timedelta(seconds=1))
+
+
 def test_a_wrong_rule_keeps_none_of_the_others_from_being_told(running: Stack) -> None:
     rules = PromqlRule("Mistyped", "sum("), PromqlRule("Always", "vector(1)", labels={"team": "shop"})
     told = poller(running, *rules).ask(datetime.now(UTC))

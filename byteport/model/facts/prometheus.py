@@ -21,3 +21,25 @@ class FiringAlert(Value):
     annotations: dict[str, str] = Field(default_factory=dict)
     active_at: AwareDatetime
     value: float | None = None
+
+
+class Vector(Value):
+    """An instant query's answer. `warnings` say that it may not be whole (Thanos and Mimir answer in part when a store
+    is away): what is missing there is unknown."""
+
+    samples: tuple[Sample, ...]
+    warnings: tuple[str, ...] = ()
+
+
+class Firing(Value):
+    """What fires, and as above."""
+
+    alerts: tuple[FiringAlert, ...]
+    warnings: tuple[str, ...] = ()
+
+
+class Run(Value):
+    """One series of a range query: moments and values, the oldest first. What is no finite number is left out."""
+
+    labels: dict[str, str]
+    points: tuple[tuple[AwareDatetime, float], ...] = ()
