@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from byteport.errors import BytePortError, Permanent
+from byteport.redaction import redact_text
 from byteport.settings import Settings
 from byteport.settings.metrics import ThresholdSection
 from byteport.settings.pollers import HttpSourceSection, PrometheusSection
+from byteport.sources.incoming import Heard
 from byteport.sources.polling import Poller
 from byteport.stores_people import People
 
@@ -21,17 +25,40 @@ if TYPE_CHECKING:
 
 
 def pollers_of(settings: Settings, ledger: People) -> tuple[Poller, ...]:
-    """All but the databases', with the names that `PollersSection.periods` gives to the clock."""
-    return (
-        *_sentry(settings),
-        *_prometheis(settings),
-        *_silences(settings, ledger),
-        *_github(settings),
-        *_tls(settings),
-        *_datadog(settings),
-        *_cloudwatch(settings),
-        *_render(settings),
+    """All but the databases', with the names that `PollersSection.periods` gives to the clock. One that cannot be made
+    (a secret's file that is gone, a token that is missing) costs no other kind: it says so when it is asked, and people
+    are told as of any source that does not answer."""
+    kinds: Mapping[str, Callable[[], Iterator[Poller]]] = {
+        "sentry": lambda: _sentry(settings), "prometheus": lambda: _prometheis(settings),
+        "silences": lambda: _silences(settings, ledger), "github": lambda: _github(settings),
+        "tls": lambda: _tls(settings), "datadog": lambda: _datadog(settings),
+        "cloudwatch": lambda: _cloudwatch(settings), "render": lambda: _render(settings),
+    }  # fmt: skip
+    made: dict[str, Poller] = {}
+    why: dict[str, str] = {}
+    for kind, make in kinds.items():
+        try:
+            for poller in make():
+                made[poller.name] = poller
+        except (ValueError, BytePortError) as problem:
+            why[kind] = redact_text(str(problem))
+    return tuple(
+        made.get(name) or Unmade(name, timedelta(seconds=each), why.get(name.partition(" ")[0], "it has no login"))
+        for name, each in settings.pollers.periods()
     )
+
+
+@dataclass(frozen=True)
+class Unmade:
+    """A poller that is configured and could not be made."""
+
+    name: str
+    period: timedelta
+    why: str
+    timeout: timedelta = timedelta(0)
+
+    def ask(self, now: datetime) -> Sequence[Heard]:
+        raise Permanent(f"{self.name}: {self.why}")
 
 
 def _prometheis(settings: Settings) -> Iterator[Poller]:

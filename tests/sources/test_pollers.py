@@ -14,7 +14,7 @@ from beat_schedules import schedule as all_entries
 from beat_schedules.jitter import SPREAD, jittered
 from byteport.adapters import github as adapter
 from byteport.adapters.github import GitHubReader
-from byteport.errors import Denied, Transient
+from byteport.errors import Denied, Permanent, Transient
 from byteport.model.alert import Alert
 from byteport.settings import Settings
 from byteport.settings.pollers import PollersSection
@@ -167,6 +167,24 @@ def test_the_clock_and_the_workers_know_the_same_pollers_by_the_same_names():
     assert {entry["args"][0] for entry in entries.values() if entry["task"] == "byteport.poll"} == {
         "database", *(p.name for p in made),
     }  # fmt: skip
+
+
+def test_a_poller_that_cannot_be_made_costs_no_other_and_says_why(tmp_path):
+    (tmp_path / "token").write_text("t")
+    configured = {
+        "prometheus": {"main": {"url": "http://p:9090", "token_file": str(tmp_path / "token")}},
+        "tls": {"endpoints": [{"host": "shop.example"}]},
+        "github": {"repositories": [REPOSITORY]},
+    }
+    told = Settings.model_validate({"pollers": configured})
+    (tmp_path / "token").unlink()
+    made = {poller.name: poller for poller in pollers_of(told, _NoLedger())}  # type: ignore[arg-type]
+    assert made["tls"].timeout == timedelta(seconds=10)
+    with pytest.raises(Permanent, match="prometheus main: a readable file"):
+        made["prometheus main"].ask(NOW)
+    with pytest.raises(Permanent, match="it has no login"):
+        made[f"github {REPOSITORY}"].ask(NOW)
+    assert {name: poller.period.total_seconds() for name, poller in made.items()} == dict(told.pollers.periods())
 
 
 def test_nothing_is_asked_that_nobody_configured():
