@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from byteport.model.alert import Alert
 from byteport.sources.incoming import Heard, id_of
@@ -22,6 +23,10 @@ class Seen:
     told: bool = False
     last: datetime | None = None
 
+    def is_stale(self, now: datetime, gap: timedelta) -> bool:
+        """Whether it was not told yet, and not looked at for so long that nobody knows what happened meanwhile."""
+        return not self.told and now - (self.last or self.since) > gap
+
 
 def compared(
     before: Mapping[str, Seen],
@@ -29,18 +34,20 @@ def compared(
     waits: Mapping[str, float],
     now: datetime,
     well: Collection[str] | None = None,
+    since: Mapping[str, datetime] = MappingProxyType({}),
 ) -> tuple[dict[str, Seen], list[Heard]]:
     """What to remember, and what to tell: what has fired for long enough, and what was told and fires no more.
 
     `waits` are the seconds that a condition must hold before it is told. `well` are those that were read and do not
-    hold; None: all that do not fire. What is neither was not read: it is kept as it is, and has not ended.
+    hold; None: all that do not fire. What is neither was not read: it is kept as it is, and has not ended. `since` is
+    since when a condition holds, where the source remembers it better.
     """
     after: dict[str, Seen] = {}
     told: list[Heard] = []
     for condition, alert in firing.items():
-        since = before[condition].since if condition in before else now
-        due = now - since >= timedelta(seconds=waits.get(condition, 0.0))
-        after[condition] = Seen(alert, since, told=due, last=now)
+        began = since.get(condition) or (before[condition].since if condition in before else now)
+        due = now - began >= timedelta(seconds=waits.get(condition, 0.0))
+        after[condition] = Seen(alert, began, told=due, last=now)
         told += [alert] if due else []
     silent = {condition: seen for condition, seen in before.items() if condition not in firing}
     for condition, seen in silent.items():

@@ -1,7 +1,9 @@
 """Prometheus, asked: its own firing alerts, and rules of people's own. What it no longer returns has ended.
 
 What was told lives in the process that asks; after a restart what still fires is told again, and what ended meanwhile
-is not told as ended: an incident that rests with people waits for them, and a plan looks again before it acts.
+is not told as ended: an incident that rests with people waits for them, and a plan looks again before it acts. For how
+long a series has been over is Prometheus' own memory: it is asked for it when a process sees the series for the first
+time, so that neither a restart nor a second process that asks begins the time anew.
 """
 
 from __future__ import annotations
@@ -11,14 +13,17 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from byteport.errors import BytePortError
 from byteport.model.alert import Alert, severity_of
-from byteport.model.facts.prometheus import Firing, FiringAlert, Sample, Vector
+from byteport.model.facts.prometheus import Firing, FiringAlert, Run, Sample, Vector
 from byteport.model.signal import Severity
 from byteport.sources.conditions import Seen, compared, telling
 from byteport.sources.incoming import Heard, Malformed, attempt, id_of, text
 from byteport.sources.parts import each
 
 SOURCE = "prometheus"
+GAPS_TOLERATED = 2.5  # periods between two looks that still count as one row of them
+STEPS, LEAST_STEP = 60, 5.0  # how finely Prometheus' memory is asked for, in steps of a rule's time and in seconds
 
 
 class PrometheusReading(Protocol):
@@ -26,6 +31,7 @@ class PrometheusReading(Protocol):
 
     def firing(self) -> Firing: ...
     def vector(self, expression: str, at: datetime | None = None) -> Vector: ...
+    def query_range(self, expression: str, since: datetime, until: datetime, step: timedelta) -> Sequence[Run]: ...
 
 
 @dataclass(frozen=True)
@@ -42,10 +48,11 @@ class PromqlRule:
 
 @dataclass(frozen=True)
 class Read:
-    """What was heard of one part, and why that may not be all."""
+    """What was heard of one part, why that may not be all, and since when conditions hold that were not known."""
 
     heard: Sequence[Heard]
     warnings: Sequence[str]
+    since: Mapping[str, datetime] = field(default_factory=dict)
 
 
 ALERTS = PromqlRule("", "")  # stands for the server's own alerts among the rules
@@ -80,15 +87,41 @@ class PrometheusPoller:
             return Read([one for one in heard if one is not None], firing.warnings)
         found = self.prometheus.vector(part.expr)
         heard = [attempt(lambda one=one: _of_rule(part, one, now)) for one in found.samples]  # type: ignore[misc]
-        return Read([one for one in heard if one is not None], found.warnings)
+        told = [one for one in heard if one is not None]
+        return Read(told, found.warnings, self._since(part, told, now))
+
+    def _since(self, rule: PromqlRule, heard: Sequence[Heard], now: datetime) -> Mapping[str, datetime]:
+        """By Prometheus' memory, of what must last and is new here, or was not looked at for a while."""
+        known = self.memory.get(rule.name, {})
+        told = [one.condition for one in heard if isinstance(one, Alert)]
+        new = [one for one in told if one not in known or known[one].is_stale(now, GAPS_TOLERATED * self.period)]
+        if not rule.sustained or not new:
+            return {}
+        window, step = timedelta(seconds=rule.sustained), timedelta(seconds=max(rule.sustained / STEPS, LEAST_STEP))
+        try:
+            runs = self.prometheus.query_range(rule.expr, now - window - step, now, step)
+        except BytePortError:  # then it begins now, as if nobody remembered
+            runs = ()
+        held = {_condition(rule.name, _labels(rule, run.labels)): held_since(run, step, now) for run in runs}
+        return {condition: held.get(condition, now) for condition in new}
 
     def _of_part(self, part: PromqlRule, read: Read, now: datetime) -> list[Heard]:
         """What is missing in an answer that is not whole has not ended."""
         firing = {one.condition: one for one in read.heard if isinstance(one, Alert)}
         before, waits = self.memory.get(part.name, {}), dict.fromkeys(firing, part.sustained)
-        self.memory[part.name], told = compared(before, firing, waits, now, () if read.warnings else None)
+        self.memory[part.name], told = compared(before, firing, waits, now, () if read.warnings else None, read.since)
         partly = [Malformed(_name(part), f"a whole answer ({'; '.join(read.warnings)[:300]})")] if read.warnings else []
         return [*told, *(one for one in read.heard if not isinstance(one, Alert)), *partly]
+
+
+def held_since(run: Run, step: timedelta, now: datetime) -> datetime:
+    """Since when there was no step without the series; now, where the last one is missing. Pure."""
+    since = now
+    for at, _ in reversed(run.points):
+        if since - at > 1.5 * step:
+            break
+        since = at
+    return since
 
 
 def _name(part: PromqlRule) -> str:
@@ -102,9 +135,16 @@ def _of_alert(told: FiringAlert, now: datetime) -> Alert:
     return _alert(name, labels, severity, words, told.value, now)
 
 
+def _labels(rule: PromqlRule, told: Mapping[str, str]) -> dict[str, str]:
+    return {**{name: value for name, value in told.items() if name != "__name__"}, **rule.labels}
+
+
+def _condition(name: str, labels: Mapping[str, str]) -> str:
+    return id_of(name, sorted(labels.items()))
+
+
 def _of_rule(rule: PromqlRule, sample: Sample, now: datetime) -> Alert:
-    labels = {**{name: value for name, value in sample.labels.items() if name != "__name__"}, **rule.labels}
-    return _alert(rule.name, labels, rule.severity, rule.summary or rule.expr, sample.value, now)
+    return _alert(rule.name, _labels(rule, sample.labels), rule.severity, rule.summary or rule.expr, sample.value, now)
 
 
 def _alert(
@@ -116,7 +156,7 @@ def _alert(
     now: datetime,
 ) -> Alert:
     """Dated by the look: when it began (`activeAt`) may lie before the end that was last told of the same condition."""
-    condition = id_of(name, sorted(labels.items()))
+    condition = _condition(name, labels)
     return Alert(
         source=SOURCE, name=name, fired_at=now, severity=severity, summary=text(summary), value=value, labels=labels,
         condition=condition, event_id=telling(condition, now),
