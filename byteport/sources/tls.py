@@ -45,7 +45,8 @@ class Endpoint:
 @dataclass
 class TlsPoller:
     """All endpoints at once. One that does not answer keeps none of the others from being told, and clears nothing of
-    its own; `memory` is what was told, by the condition's identity."""
+    its own; `memory` is what was told, by the condition's identity. Who was `silent` at the last look is asked last, so
+    that many who hang take no one else's turn."""
 
     tls: TlsReading
     endpoints: Sequence[Endpoint]
@@ -53,10 +54,12 @@ class TlsPoller:
     timeout: timedelta
     name: str = "tls"
     memory: dict[str, Alert] = field(default_factory=dict)
+    silent: frozenset[str] = frozenset()
 
     def ask(self, now: datetime) -> Sequence[Heard]:
         """Raises what the first endpoint raised where none has answered."""
-        asked = each(self.endpoints, self._look, most=AT_ONCE)
+        asked = each(in_turn(self.endpoints, self.silent), self._look, most=AT_ONCE)
+        self.silent = frozenset(str(one) for one, _ in asked.silent)
         told: list[Heard] = []
         for endpoint, seen in asked.answers:
             firing = {alert.condition: alert for alert in alerts_of(endpoint, seen, now)}
@@ -74,6 +77,11 @@ class TlsPoller:
             self.memory.pop(condition).with_(resolved=True, fired_at=now, event_id=id_of(condition, now.isoformat()))
             for condition in mine
         ]
+
+
+def in_turn(endpoints: Sequence[Endpoint], silent: frozenset[str]) -> Sequence[Endpoint]:
+    """As they were given, but those that were silent last. Pure."""
+    return sorted(endpoints, key=lambda one: str(one) in silent)
 
 
 def alerts_of(endpoint: Endpoint, seen: ServedCertificate, now: datetime) -> Iterator[Alert]:

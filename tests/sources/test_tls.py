@@ -14,7 +14,7 @@ from byteport.errors import Transient
 from byteport.model.alert import Alert
 from byteport.model.facts.tls import ServedCertificate
 from byteport.sources.incoming import Malformed
-from byteport.sources.tls import Endpoint, TlsPoller, alerts_of
+from byteport.sources.tls import Endpoint, TlsPoller, alerts_of, in_turn
 from tests.certificates import Authority, serving
 
 NOW = datetime(2026, 11, 26, 10, 0, tzinfo=UTC)
@@ -237,6 +237,16 @@ def test_one_that_answers_byte_by_byte_gets_no_more_time_than_any_other(authorit
         with pytest.raises(Transient):
             TlsReader(timedelta(seconds=1)).served("127.0.0.1", port, SHOP, starttls)
         assert monotonic() - began < 4
+
+
+def test_who_was_silent_is_asked_last(authority, reader, tmp_path):
+    with serving(authority.leaf(tmp_path, SHOP, days=60)) as good:
+        asked = poller(reader, 1, good)
+        asked.ask(datetime.now(UTC))
+        assert asked.silent == {str(asked.endpoints[0])}
+        first, second = asked.endpoints
+    assert in_turn(asked.endpoints, asked.silent) == [second, first]
+    assert in_turn(asked.endpoints, frozenset()) == [first, second]
 
 
 def test_where_nobody_answers_nothing_is_known(reader):
