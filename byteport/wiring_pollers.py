@@ -164,6 +164,7 @@ def _cloudwatch(settings: Settings) -> Iterator[Poller]:
 def _metric_rule(told: ThresholdSection, asks: Mapping[str, object]) -> MetricRule:
     from byteport.sources.metrics import MetricRule
 
+    asks = {**asks, "for_seconds": told.for_seconds}
     return MetricRule(told.name, asks, told.above, told.below, told.for_seconds, told.severity, told.labels, told.steps)
 
 

@@ -35,8 +35,8 @@ class CloudWatch:
 
     def figures(self, asks: Mapping[str, Any], now: datetime) -> Sequence[Figure]:
         """`asks`: namespace, metric, statistic, period_seconds, dimensions ({} for all there are), and
-        look_back_seconds, within which the newest figure lies; a series without one is left out. Only periods that are
-        over count: the sum of one that goes on is too small."""
+        look_back_seconds, within which the newest figure lies; a series without one is left out. `for_seconds` widens
+        it. Only periods that are over count: the sum of one that goes on is too small."""
         found = self._series(asks)
         told: list[Figure] = []
         for start in range(0, len(found), AT_ONCE):
@@ -79,16 +79,17 @@ class CloudWatch:
     def _values(self, series: Sequence[Mapping[str, str]], asks: Mapping[str, Any], now: datetime) -> Iterator[Figure]:
         span = {**_span(asks, now), "ScanBy": "TimestampDescending"}
         queries = [_query(number, dimensions, asks) for number, dimensions in enumerate(series)]
-        newest: dict[str, tuple[datetime, float]] = {}
+        points: dict[str, list[tuple[datetime, float]]] = {}
         reader = self._clients["cloudwatch"].get_paginator("get_metric_data")
         with translated("cloudwatch:GetMetricData"):
             for page in reader.paginate(MetricDataQueries=queries, **span):
                 for told in page["MetricDataResults"]:
-                    newest.update(_newest(told, newest.get(told["Id"])))
+                    points.setdefault(told["Id"], []).extend(_points(told))
         for number, dimensions in enumerate(series):
-            if (found := newest.get(f"q{number}")) is not None:
+            if found := sorted(points.get(f"q{number}", ()), reverse=True):
                 labels = {**dimensions, "namespace": asks["namespace"], "metric": asks["metric"]}
-                yield Figure(value=found[1], at=found[0], labels=labels)
+                (at, value), *earlier = found
+                yield Figure(value=value, at=at, earlier=tuple(earlier), labels=labels)
 
     @cached_property
     def _clients(self) -> Mapping[str, Any]:
@@ -99,8 +100,8 @@ def _span(asks: Mapping[str, Any], now: datetime) -> dict[str, datetime]:
     """Whole periods that are over."""
     period = int(asks["period_seconds"])
     until = datetime.fromtimestamp(now.timestamp() // period * period, UTC)
-    look_back = timedelta(seconds=asks.get("look_back_seconds") or 3 * period)
-    return {"StartTime": until - max(look_back, LEAST_LOOK_BACK), "EndTime": until}
+    look_back = max(asks.get("look_back_seconds") or 3 * period, asks.get("for_seconds", 0) + 3 * period)
+    return {"StartTime": until - max(timedelta(seconds=look_back), LEAST_LOOK_BACK), "EndTime": until}
 
 
 def _query(number: int, dimensions: Mapping[str, str], asks: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,12 +113,10 @@ def _query(number: int, dimensions: Mapping[str, str], asks: Mapping[str, Any]) 
     return {"Id": f"q{number}", "MetricStat": stat}
 
 
-def _newest(told: Mapping[str, Any], before: tuple[datetime, float] | None) -> dict[str, tuple[datetime, float]]:
-    """One series' part of a page, the newest of which counts. Raises what CloudWatch says of that series alone."""
+def _points(told: Mapping[str, Any]) -> list[tuple[datetime, float]]:
+    """One series' part of a page. Raises what CloudWatch says of that series alone."""
     status = told.get("StatusCode", "Complete")
     if status in ("Forbidden", "InternalError"):
         said = redact_text("; ".join(str(one.get("Value")) for one in told.get("Messages", [])))[:200]
         raise (Denied if status == "Forbidden" else Transient)(f"cloudwatch: {status}: {said}")
-    found = [(at.astimezone(UTC), float(value)) for at, value in zip(told["Timestamps"], told["Values"], strict=True)]
-    newest = max([*found, *([before] if before else [])], default=None)
-    return {str(told["Id"]): newest} if newest is not None else {}
+    return [(at.astimezone(UTC), float(value)) for at, value in zip(told["Timestamps"], told["Values"], strict=True)]

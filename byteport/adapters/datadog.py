@@ -30,8 +30,9 @@ class Datadog:
         return cls(HttpApi("datadog", url, headers, patience, refused=_refused))
 
     def figures(self, asks: Mapping[str, object], now: datetime) -> Sequence[Figure]:
-        """`asks` has the `query`; the newest point of each series of the last five minutes."""
-        span = {"from": int((now - WINDOW).timestamp()), "to": int(now.timestamp()), "query": str(asks["query"])}
+        """`asks` has the `query`; the points of each series of the last five minutes, and of `for_seconds` before."""
+        window = WINDOW + timedelta(seconds=float(str(asks.get("for_seconds", 0))))
+        span = {"from": int((now - window).timestamp()), "to": int(now.timestamp()), "query": str(asks["query"])}
         told = self.api.ask("GET", "/api/v1/query", params=span).json()
         if not isinstance(told, dict) or not isinstance(told.get("series", []), list):
             raise Transient("datadog: the answer was not Datadog's")
@@ -50,9 +51,10 @@ def _newest(series: Mapping[str, Any], now: datetime) -> Figure | None:
     points = [(point[0], point[1]) for point in series.get("pointlist") or [] if _is_point(point) and point[0] <= over]
     if not points:
         return None
-    at, value = max(points, key=lambda point: point[0])
+    found = sorted(((datetime.fromtimestamp(at / 1000, UTC), float(value)) for at, value in points), reverse=True)
+    (at, value), *earlier = found
     return Figure(
-        value=float(value), at=datetime.fromtimestamp(at / 1000, UTC),
+        value=value, at=at, earlier=tuple(earlier),
         labels={
             **_labels(series.get("tag_set")), "metric": str(series.get("metric") or ""),
             "scope": str(series.get("scope") or ""),

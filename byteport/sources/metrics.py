@@ -18,8 +18,9 @@ from byteport.sources.parts import each
 @dataclass(frozen=True)
 class MetricRule:
     """`asks` is what the service is asked, in its own words (a query; or namespace, metric and so on). Each series that
-    is above, or below, is an alert of that name once it has been so for `sustained` seconds. `steps` are thresholds of
-    which the smallest that the figure has reached from above is told as `threshold`."""
+    is above, or below, is an alert of that name once its figures of `sustained` seconds are all so, as the service has
+    kept them. `steps` are thresholds of which the smallest that the figure has reached from above is told as
+    `threshold`."""
 
     name: str
     asks: Mapping[str, object]
@@ -35,6 +36,15 @@ class MetricRule:
         if self.steps:
             return value <= max(self.steps)
         return (self.above is not None and value > self.above) or (self.below is not None and value < self.below)
+
+    def held_for(self, figure: Figure) -> timedelta:
+        """From the first to the newest of the figures that have all been beyond it without one between that was not."""
+        since = figure.at
+        for at, value in figure.earlier:
+            if not self.crossed(value):
+                break
+            since = at
+        return figure.at - since
 
     def step(self, value: float) -> str:
         return next((f"{step:g}" for step in sorted(self.steps) if value <= step), "")
@@ -75,7 +85,8 @@ class MetricsPoller:
         heard = [attempt(lambda one=one: self._alert(rule, one, now)) for one in over]  # type: ignore[misc]
         firing = {one.condition: one for one in heard if isinstance(one, Alert)}
         before, waits = self.memory.get(rule.name, {}), dict.fromkeys(firing, rule.sustained)
-        self.memory[rule.name], told = compared(before, firing, waits, now, well)
+        since = {_condition(self.source, rule, figure): now - rule.held_for(figure) for figure in over}
+        self.memory[rule.name], told = compared(before, firing, waits, now, well, since)
         return [*told, *(one for one in heard if isinstance(one, Malformed))]
 
     def _alert(self, rule: MetricRule, figure: Figure, now: datetime) -> Alert:

@@ -155,6 +155,23 @@ def test_a_period_that_goes_on_does_not_count(cloudwatch, aws):
     assert later.value == 3.0
 
 
+def test_what_must_last_is_asked_for_as_far_back(cloudwatch, aws):
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    for minutes_ago in range(1, 31):
+        cloudwatch_client(aws).put_metric_data(
+            Namespace="Shop",
+            MetricData=[{"MetricName": "Used", "Timestamp": now - minutes_ago * MINUTE, "Value": 100.0 - minutes_ago}],
+        )
+    asks = {"namespace": "Shop", "metric": "Used", "statistic": "Average", "period_seconds": 60, "dimensions": {}}
+    heard = {}
+    for wait in (240.0, 1200.0):
+        rule = MetricRule("Full", {**asks, "for_seconds": wait}, above=90.0, sustained=wait)
+        heard[wait] = MetricsPoller(cloudwatch, "cloudwatch", "cloudwatch eu", MINUTE, MINUTE, (rule,)).ask(now)
+    assert [len(told) for told in heard.values()] == [1, 0], "above 90 for nine minutes"
+    (one,) = cloudwatch.figures({**asks, "for_seconds": 1200.0}, now)
+    assert len(one.earlier) >= 20
+
+
 def test_more_series_than_one_call_takes_are_asked_for_in_several(cloudwatch, aws):
     now, client = datetime.now(UTC), cloudwatch_client(aws)
     data = [

@@ -72,6 +72,26 @@ def test_a_rule_that_cannot_be_read_costs_no_other_and_clears_nothing():
     assert asked.memory["CpuIsBusy"]
 
 
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ([95.0], 0),
+        ([95.0, 95.0, 95.0], 0),
+        ([50.0, 95.0, 95.0, 95.0, 95.0], 0),
+        ([95.0, 95.0, 95.0, 95.0, 95.0, 95.0], 1),
+        ([95.0, 95.0, 95.0, 20.0, 95.0, 95.0], 0),
+        ([95.0, 95.0, 95.0, 95.0, 95.0, 20.0], 0),
+    ],
+)
+def test_what_must_last_has_lasted_by_the_service_s_own_figures_at_the_first_look(values, told):
+    """One figure a minute, the oldest first."""
+    dated = [(NOW - number * MINUTE, value) for number, value in enumerate(reversed(values), 2)]
+    (at, value), *earlier = dated
+    found = Figure(value=value, at=at, earlier=tuple(earlier))
+    rule = MetricRule("Busy", {"query": "q"}, above=90.0, sustained=300)
+    assert len(poller({"q": [found]}, rule).ask(NOW)) == told
+
+
 def test_a_series_without_a_figure_has_not_ended():
     told: dict[str, Any] = {str(BUSY.asks["query"]): [figure(95.5, host="web1")]}
     asked = poller(told, BUSY)
@@ -163,6 +183,15 @@ def points(*values: float | None) -> list[list[float | None]]:
     """Twenty seconds apart, the last of which ends now."""
     first = NOW.timestamp() - 20 * len(values)
     return [[(first + 20 * number) * 1000, value] for number, value in enumerate(values)]
+
+
+def test_datadog_is_asked_for_as_far_back_as_it_must_last():
+    whole = {"metric": "m", "pointlist": points(*(float(n) for n in range(30)))}
+    with loopback(lambda _asked: Reply(200, {"status": "ok", "series": [whole]})) as server:
+        (one,) = reading(server).figures({**BUSY.asks, "for_seconds": 900.0}, NOW)
+        span = server.asked[0].query
+    assert int(span["to"]) - int(span["from"]) == 1200
+    assert (one.value, [value for _, value in one.earlier]) == (29.0, [float(n) for n in range(28, -1, -1)])
 
 
 def test_a_figure_that_is_still_counted_does_not_count():
