@@ -18,7 +18,7 @@ from byteport.records.delivery import Delivery, Receipt
 LABEL = "byteport"
 LONGEST = 65_000  # GitHub takes 65,536 characters
 LONGEST_TITLE = 250
-LOOK_BACK = timedelta(hours=6)
+LOOK_BACK = timedelta(hours=6)  # before the delivery was made: the clocks of two machines may differ
 _REFERENCE = re.compile(r"[\w.-]+/[\w.-]+#(\d+)")
 _CALLS = re.compile(r"(?<![\w`])([@#])(?=[\w-])")
 
@@ -61,7 +61,7 @@ class GitHubIssuesChannel:
 
     def find(self, delivery: Delivery) -> Receipt | None:
         """An earlier try may have commented and not closed: closing again does no harm."""
-        mark, since = marker(delivery), delivery.due_at - LOOK_BACK
+        mark, since = marker(delivery), delivery.created_at - LOOK_BACK
         number = _number(delivery.repeat_of)
         if number is not None:
             if any(mark in body for body in self.issues.comments(number, since)):

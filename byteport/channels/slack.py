@@ -16,7 +16,7 @@ from byteport.records.delivery import Delivery, Receipt
 
 EVENT = "byteport_delivery"
 CHANNEL_ID = re.compile(r"[CGD][A-Z0-9]{7,}")
-LOOK_BACK = timedelta(hours=6)  # an outbox gives up after twelve tries, which takes about one
+LOOK_BACK = timedelta(hours=6)  # before the delivery was made: the clocks of two machines may differ
 
 
 class SlackClient(Protocol):
@@ -85,7 +85,7 @@ class Slack:
                 channel, thread = told
                 if found := _marked(delivery, channel, self.client.replies(channel, thread)):
                     return found
-            return _marked(delivery, self.channel, self.client.messages(self.channel, delivery.due_at - LOOK_BACK))
+            return _marked(delivery, self.channel, self.client.messages(self.channel, delivery.created_at - LOOK_BACK))
         except Denied:
             return None  # it may tell twice, which is better than not at all
 

@@ -38,13 +38,14 @@ class Message(Value):
 class Delivery(Value):
     """One message to one channel. `repeat_of` is the channel's reference of the message this one adds to: for how an
     incident ended, what was told of it first. `closes`: nothing else that was told there is still open. `incident` is
-    empty for what concerns none."""
+    empty for what concerns none. No try is older than `created_at`, while `due_at` moves with each."""
 
     id: str
     incident: str
     message: Message
     state: Literal["due", "sending", "sent", "failed", "suppressed"] = "due"
     tries: int = 0
+    created_at: AwareDatetime
     due_at: AwareDatetime
     reference: str = ""
     repeat_of: str = ""

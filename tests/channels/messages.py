@@ -26,7 +26,7 @@ def delivery(id_: str = "dlv-1", **more: Any) -> Delivery:
         "link": "https://byteport.example.test/incidents/i1",
     }
     message = Message(**(told | more.pop("message", {})))
-    return Delivery(**({"id": id_, "incident": "i1", "message": message, "due_at": DUE} | more))
+    return Delivery(**({"id": id_, "incident": "i1", "message": message, "created_at": DUE, "due_at": DUE} | more))
 
 
 def resolution(id_: str = "dlv-2", **more: Any) -> Delivery:

@@ -78,6 +78,17 @@ def test_a_lost_answer_is_found_again_and_nothing_is_doubled(github, channel):
     assert (len(github.issues), len(github.comments[1])) == (1, 1)
 
 
+def test_what_was_sent_half_a_day_before_the_last_try_is_found(github, channel):
+    """An outbox that is put off again and again tries for longer than a look back from its last try."""
+    github.http.instead.append(LOST)
+    with pytest.raises(Transient):
+        channel.send(delivery())
+    late = delivery()
+    found = channel.find(late.model_copy(update={"due_at": late.created_at + timedelta(hours=13)}))
+    assert found is not None
+    assert found.reference == FIRST
+
+
 def test_what_did_not_arrive_is_not_found(github, channel):
     channel.send(delivery())
     assert channel.find(delivery("dlv-9")) is None

@@ -33,7 +33,13 @@ def delivery(id_: str = "d1", **more: Any) -> Delivery:
             **more,
         }
     )
-    return Delivery(id=id_, incident="i1", message=message, due_at=datetime(2026, 1, 1, tzinfo=UTC))
+    return Delivery(
+        id=id_,
+        incident="i1",
+        message=message,
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        due_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
 
 
 def test_a_message_becomes_one_private_file_and_one_log_line(tmp_path: Path):

@@ -29,7 +29,7 @@ def delivery(id_: str = "d1", **more: Any) -> Delivery:
         "link": "https://byteport.example.test/incidents/i1",
     }
     message = Message(**(told | more.pop("message", {})))
-    return Delivery(**({"id": id_, "incident": "i1", "message": message, "due_at": DUE} | more))
+    return Delivery(**({"id": id_, "incident": "i1", "message": message, "created_at": DUE, "due_at": DUE} | more))
 
 
 @pytest.fixture
@@ -78,9 +78,10 @@ def test_what_others_wrote_is_not_taken_for_ours(server: SlackServer, slack: Sla
     assert slack.find(delivery("d1")) is None
 
 
-def test_a_try_of_yesterday_is_not_looked_for(server: SlackServer, slack: Slack):
+def test_what_came_long_before_the_delivery_is_not_looked_for(server: SlackServer, slack: Slack):
     slack.send(delivery("d1"))
-    assert slack.find(delivery("d1", due_at=DUE + timedelta(days=1))) is None
+    assert slack.find(delivery("d1", created_at=DUE + timedelta(days=1))) is None
+    assert slack.find(delivery("d1", due_at=DUE + timedelta(days=1))) is not None
 
 
 def test_a_repeat_becomes_a_thread_reply_and_is_found_there(server: SlackServer, slack: Slack):

@@ -37,7 +37,13 @@ messages = st.builds(
 
 
 def delivery(message: Message) -> Delivery:
-    return Delivery(id="d1", incident="i1", message=message, due_at=datetime(2026, 1, 1, tzinfo=UTC))
+    return Delivery(
+        id="d1",
+        incident="i1",
+        message=message,
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        due_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
 
 
 def plain(**more: Any) -> Message:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -75,6 +75,7 @@ def site(ledger_url: str, tmp_path) -> Iterator[Site]:
     ledger = PostgresLedger(ledger_url)
     with ExitStack() as stack:
         github, _ = stack.enter_context(github_server.running())
+        github.now = datetime.now(UTC)  # as the ledger has it: what is looked for is looked for by its date
         postmark, pagerduty = pm.Server(), pd.Service()
         postmark.http = stack.enter_context(loopback(postmark.answer))
         pagerduty.http = stack.enter_context(loopback(pagerduty.answer))

@@ -142,7 +142,7 @@ def obligation_of(row: Row) -> Obligation:
 def delivery_of(row: Row) -> Delivery:
     """`repeats_reference` is what the channel called the message that this one adds to. A message that cannot be read
     here is told as far as its words go."""
-    fields = ("id", "state", "tries", "due_at", "reference", "error", "sent_at")
+    fields = ("id", "state", "tries", "created_at", "due_at", "reference", "error", "sent_at")
     message = _known(row["message"], Message)
     told = {"incident": row["incident"] or "", "repeat_of": row["repeats_reference"] or ""}
     kept = {**{name: row[name] for name in fields}, **told, "closes": row.get("closes", True)}
