@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from byteport.ports_application import ApplicationMetrics, ErrorTracking, PastDiagnoses
 from byteport.ports_database import Database, DatabaseSessions, Deploys, Pooler, PoolerSettings, Rollouts
 from byteport.ports_github import GitHubDispatching, GitHubReading
+from byteport.ports_hosts import HostUnits, HostUnitsStarting
 
 
 class Readers(Protocol):
@@ -22,6 +24,14 @@ class Readers(Protocol):
     def deploys(self) -> Deploys: ...
     @property
     def github(self) -> GitHubReading: ...
+    @property
+    def errors(self) -> ErrorTracking: ...
+    @property
+    def metrics(self) -> ApplicationMetrics: ...
+    @property
+    def past(self) -> PastDiagnoses: ...
+    @property
+    def units(self) -> HostUnits: ...
 
 
 class Writers(Protocol):
@@ -35,3 +45,5 @@ class Writers(Protocol):
     def rollouts(self) -> Rollouts: ...
     @property
     def github(self) -> GitHubDispatching: ...
+    @property
+    def units(self) -> HostUnitsStarting: ...

@@ -33,8 +33,10 @@ from byteport.errors import BadConfiguration, Transient
 from byteport.model.signal import Mode
 from byteport.ourselves import own_keys
 from byteport.ports import Readers, Writers
+from byteport.ports_application import ApplicationMetrics, ErrorTracking, PastDiagnoses
 from byteport.ports_database import Deploys, Rollouts
 from byteport.ports_github import GitHubDispatching, GitHubReading
+from byteport.ports_hosts import HostUnits, HostUnitsStarting
 from byteport.records.incident import Phase
 from byteport.settings import Settings
 from byteport.settings.database import address
@@ -42,8 +44,10 @@ from byteport.settings.pages import problems_with
 from byteport.sources.database import DatabasePoller, PollRules
 from byteport.sources.default_routes import default_routes
 from byteport.sources.polling import Poller
+from byteport.wiring_application import errors_of, metrics_of
 from byteport.wiring_channels import channels_of
 from byteport.wiring_github import github_of
+from byteport.wiring_hosts import Ways
 from byteport.wiring_policy import people_problems, policy_of
 from byteport.wiring_pollers import pollers_of
 
@@ -69,6 +73,14 @@ class Looking(plugins.WithOwnPorts):
     patients: Patients
     deploys: Deploys
     github: GitHubReading
+    errors: ErrorTracking
+    metrics: ApplicationMetrics
+    past: PastDiagnoses
+    hosts: Ways
+
+    @property
+    def units(self) -> HostUnits:
+        return self.hosts.looking
 
     @property
     def database(self) -> Any:
@@ -86,6 +98,11 @@ class Acting(plugins.WithOwnPorts):
     patients: Patients
     rollouts: Rollouts
     github: GitHubDispatching
+    hosts: Ways
+
+    @property
+    def units(self) -> HostUnitsStarting:
+        return self.hosts.starting
 
     @property
     def sessions(self) -> Any:
@@ -111,6 +128,7 @@ class Wired:
     policy: Policy
     engine: Engine
     patients: Patients
+    hosts: Ways
     own: tuple[plugins.OwnPorts, ...] = ()
 
     def open(self) -> dict[str, Exception]:
@@ -169,6 +187,7 @@ class Wired:
         """Give back every connection."""
         for own in self.own:
             own.close()
+        self.hosts.close()
         self.patients.close()
         self.ledger.close()
         self.budgets.close()
@@ -196,14 +215,19 @@ def build(
     budgets = RedisBudgets(settings.budgets_dsn)
     patients = Patients(_patients(settings, role), acting=role in ACTING)
     source, own = deploys or NoDeploySource(), found.ports(looks=role in LOOKING, acts=role in ACTING)
-    github = github_of(settings, looks=role in LOOKING, acts=role in ACTING)
-    readers, writers = Looking(own[0], patients, source, github[0]), Acting(own[1], patients, source, github[1])
+    looks, acts = role in LOOKING, role in ACTING
+    github, hosts = github_of(settings, looks=looks, acts=acts), Ways(settings, looks, acts)
+    seen = (errors_of(settings, looks=looks), metrics_of(settings, looks=looks), ledger, hosts)
+    readers: Readers = Looking(own[0], patients, source, github[0], *seen)
+    writers: Writers = Acting(own[1], patients, source, github[1], hosts)
     bells = wakeups or (NoDoorbell() if role in ("drive", "intake") else _fleet_wakeups())
     outbox = Outbox(ledger, channels, policy.fallback_channel)
     engine = Engine(
         ledger, budgets, readers, writers, pages, policy, bells, outbox, driver=driver, has_hands=role in ACTING
     )
-    return Wired(settings, role, ledger, budgets, readers, writers, pages, found.broken, policy, engine, patients, own)
+    return Wired(
+        settings, role, ledger, budgets, readers, writers, pages, found.broken, policy, engine, patients, hosts, own
+    )  # fmt: skip
 
 
 def pages_of(settings: Settings, found: plugins.Found) -> Pages:

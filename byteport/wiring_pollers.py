@@ -66,7 +66,7 @@ def _prometheis(settings: Settings) -> Iterator[Poller]:
         from byteport.adapters.prometheus import Prometheus, refused
         from byteport.sources.prometheus import PrometheusPoller
 
-        reader = Prometheus(_api("prometheus", section, refused=refused))
+        reader = Prometheus(api_of("prometheus", section, refused=refused))
         period, timeout = timedelta(seconds=section.period), timedelta(seconds=section.timeout)
         rules = tuple(_rules(section))
         yield PrometheusPoller(reader, f"prometheus {name}", period, timeout, section.alerts, rules)
@@ -84,7 +84,7 @@ def _silences(settings: Settings, ledger: People) -> Iterator[Poller]:
         from byteport.adapters.prometheus import Alertmanager
         from byteport.sources.silences import SilencesPoller
 
-        reader = Alertmanager(_api("alertmanager", section))
+        reader = Alertmanager(api_of("alertmanager", section))
         period, timeout = timedelta(seconds=section.period), timedelta(seconds=section.timeout)
         yield SilencesPoller(reader.silences, ledger, f"silences of {name}", period, timeout)
 
@@ -181,7 +181,8 @@ def _render(settings: Settings) -> Iterator[Poller]:
     yield RenderPoller(Render.at(key, str(section.api_url), timeout), services, period, timeout)
 
 
-def _api(name: str, section: HttpSourceSection, refused: object = None) -> HttpApi:
+def api_of(name: str, section: HttpSourceSection, patience: timedelta | None = None, refused: object = None) -> HttpApi:
+    """With the section's login; raises ValueError where a secret's file has become unreadable."""
     from byteport.adapters.http_api import HttpApi
 
     headers = dict(section.headers)
@@ -191,4 +192,5 @@ def _api(name: str, section: HttpSourceSection, refused: object = None) -> HttpA
         login = base64.b64encode(f"{section.username}:{password}".encode()).decode()
         headers["Authorization"] = f"Basic {login}"
     more = {"refused": refused, "verify": str(section.ca_file) if section.ca_file else True}
-    return HttpApi(name, str(section.url), headers, timedelta(seconds=section.timeout), **more)  # type: ignore[arg-type]
+    patience = patience or timedelta(seconds=section.timeout)
+    return HttpApi(name, str(section.url), headers, patience, **more)  # type: ignore[arg-type]

@@ -20,14 +20,15 @@ PROMETHEUS, ALERTMANAGER = "/usr/bin/prometheus", "/usr/bin/prometheus-alertmana
 
 @dataclass
 class Exporter:
-    """`used` of `shop` on db1, in percent, as a gauge with the labels of postgres_exporter."""
+    """`used` of `shop` on db1, in percent, as a gauge with the labels of postgres_exporter, and whatever `more` says."""
 
     used: float = 10.0
+    more: str = ""
     http: Loopback | None = None
 
     def answer(self, _asked: Asked) -> Reply:
         text = f'# TYPE pg_used_percent gauge\npg_used_percent{{server="db1:5432",datname="shop"}} {self.used}\n'
-        return Reply(200, text, {"Content-Type": "text/plain; version=0.0.4"})
+        return Reply(200, text + self.more.lstrip(), {"Content-Type": "text/plain; version=0.0.4"})
 
 
 @dataclass

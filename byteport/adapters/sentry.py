@@ -1,6 +1,7 @@
-"""Sentry's web API, read: issues of an organisation, and how many events an issue had when.
+"""Sentry's web API, read: issues of an organisation, how many events an issue had when, and what was deployed.
 
-Documented under "List an organization's issues" and "Retrieve event counts". The token needs org:read, project:read and
+Documented under "List an organization's issues", "Retrieve an issue", "Retrieve an issue event", "Retrieve event
+counts", "List a project's releases" and "List a release's deploys". The token needs org:read, project:read and
 event:read, and nothing that writes.
 """
 
@@ -17,12 +18,22 @@ import httpx
 from pydantic import ValidationError
 
 from byteport.adapters.http_api import LONGEST_WAIT, PATIENCE, HttpApi, said
+from byteport.adapters.sentry_answers import commit_of, deploy_of, event_of, issue_of, moment_of, version_of
 from byteport.errors import BytePortError, Denied, Permanent, Transient
-from byteport.model.facts.application import Bucket, ErrorIssue, ErrorRates
+from byteport.model.facts.application import (
+    Bucket,
+    DeployMark,
+    ErrorIssue,
+    ErrorRates,
+    EventRate,
+    Releases,
+    StackTrace,
+)
 
 URL = "https://sentry.io"
-INTERVAL = timedelta(minutes=5)
-PAGE, MOST_PAGES = 100, 3
+INTERVAL, MINUTE = timedelta(minutes=5), timedelta(minutes=1)
+DAY_MINUTES = 24 * 60
+PAGE, MOST_PAGES, MOST_RELEASES = 100, 3, 10
 _NEXT = re.compile(r'<[^>]*>; rel="next"; results="true"; cursor="([^"]+)"')
 
 
@@ -48,7 +59,7 @@ class Sentry:
         for _ in range(MOST_PAGES):
             more = {"cursor": cursor} if cursor else {}
             answer = self.api.ask("GET", self._path("issues"), params={**params, **more})
-            found += [_issue(one) for one in _listed(answer.json())]
+            found += [issue_of(one) for one in _listed(answer.json())]
             following = _NEXT.search(answer.headers.get("link", ""))
             if following is None:
                 break
@@ -57,9 +68,56 @@ class Sentry:
 
     def rates(self, issue: str) -> ErrorRates:
         """Its events of the last 24 h in buckets of five minutes."""
+        return self._counts(issue, INTERVAL)
+
+    def issue(self, issue: str) -> ErrorIssue:
+        """One issue, with what happened to it."""
+        return issue_of(_object(self.api.ask("GET", self._path(f"issues/{int(issue)}")).json()))
+
+    def latest_event(self, issue: str) -> StackTrace:
+        """The newest event that is kept of it."""
+        return event_of(_object(self.api.ask("GET", self._path(f"issues/{int(issue)}/events/latest")).json()))
+
+    def event_rate(self, issue: str, window: timedelta) -> EventRate:
+        """By whole minutes. The newest is not full yet, so that the window lies across one more: the larger half of the
+        truth counts, which tells of a spike early and of its end late."""
+        counts = [bucket.count for bucket in self._counts(issue, MINUTE).buckets]
+        wanted = max(1, round(window / MINUTE))
+        events = max(sum(counts[-wanted:]), sum(counts[-wanted - 1 : -1]))
+        return EventRate(events=events, seconds=wanted * 60, baseline=max(1.0, sum(counts) / DAY_MINUTES))
+
+    def releases(self, project: str, environment: str) -> Releases:
+        """What was deployed last to the environment, and what before. A release that was deployed again need not be
+        the newest one: they are read in the order of their last deploys, as far as that can change the answer."""
+        path = f"/api/0/projects/{quote(self.org, safe='')}/{quote(project, safe='')}/releases/"
+        listed = _listed(self.api.ask("GET", path, params={"per_page": str(PAGE)}).json())
+        known = [(one["lastDeploy"], one) for one in listed if isinstance(one.get("lastDeploy"), dict)]
+        newest = sorted(known, key=lambda pair: moment_of(pair[0].get("dateFinished")), reverse=True)
+        found: list[DeployMark] = []
+        for number, (last, release) in enumerate(newest):
+            ranked = sorted(found, key=lambda mark: mark.finished, reverse=True)
+            others = [mark for mark in ranked if mark.release != ranked[0].release]
+            if others and others[0].finished >= moment_of(last.get("dateFinished")):
+                break
+            if number == MOST_RELEASES:
+                raise Permanent(f"sentry: which release runs in {environment} is not among the last {MOST_RELEASES}")
+            found += self._deploys(release, environment)
+        ranked = sorted(found, key=lambda mark: mark.finished, reverse=True)
+        before = [mark for mark in ranked if mark.release != ranked[0].release]
+        return Releases(
+            environment=environment, running=ranked[0] if ranked else None, previous=before[0] if before else None
+        )
+
+    def _deploys(self, release: Mapping[str, Any], environment: str) -> list[DeployMark]:
+        version = version_of(release)
+        told = self.api.ask("GET", self._path(f"releases/{quote(version, safe='')}/deploys")).json()
+        marks = [deploy_of(one, version, commit_of(release)) for one in _listed(told)]
+        return [mark for mark in marks if mark.environment == environment]
+
+    def _counts(self, issue: str, interval: timedelta) -> ErrorRates:
         params = {
-            "query": f"issue.id:{int(issue)}", "yAxis": "count()", "interval": "5m", "statsPeriod": "24h",
-            "dataset": "errors",
+            "query": f"issue.id:{int(issue)}", "yAxis": "count()", "interval": f"{interval // MINUTE}m",
+            "statsPeriod": "24h", "dataset": "errors",
         }  # fmt: skip
         told = self.api.ask("GET", self._path("events-stats"), params=params).json()
         try:
@@ -69,7 +127,7 @@ class Sentry:
             )
         except (KeyError, TypeError, ValueError, IndexError, ValidationError) as wrong:
             raise Permanent(f"sentry: counts of a form that is not known here: {type(wrong).__name__}") from None
-        return ErrorRates(seconds=int(INTERVAL.total_seconds()), buckets=buckets)
+        return ErrorRates(seconds=int(interval.total_seconds()), buckets=buckets)
 
     def _path(self, what: str) -> str:
         return f"/api/0/organizations/{quote(self.org, safe='')}/{what}/"
@@ -81,18 +139,10 @@ def _listed(told: Any) -> list[Mapping[str, Any]]:
     return [one for one in told if isinstance(one, dict)]
 
 
-def _issue(told: Mapping[str, Any]) -> ErrorIssue:
-    try:
-        return ErrorIssue(
-            id=str(told["id"]), short_id=told.get("shortId") or "", title=(told.get("title") or "")[:500],
-            culprit=(told.get("culprit") or "")[:300], level=told.get("level") or "",
-            project=(told.get("project") or {}).get("slug") or "", permalink=told.get("permalink") or "",
-            status=told.get("status") or "", substatus=told.get("substatus") or "",
-            event_count=int(told.get("count") or 0), affected_users=int(told.get("userCount") or 0),
-            first_seen=told.get("firstSeen"), last_seen=told.get("lastSeen"),
-        )  # fmt: skip
-    except (KeyError, ValueError, AttributeError, ValidationError) as wrong:
-        raise Permanent(f"sentry: an issue of a form that is not known here: {type(wrong).__name__}") from None
+def _object(told: Any) -> Mapping[str, Any]:
+    if not isinstance(told, dict):
+        raise Transient("sentry: the answer was not Sentry's")
+    return told
 
 
 def _refused(status: int, headers: httpx.Headers, body: bytes) -> BytePortError | None:

@@ -10,6 +10,7 @@ from byteport.engine import clearing, locks
 from byteport.engine.asking import FRESH
 from byteport.engine.deciding import hand_over
 from byteport.engine.work import MOST_RELOOKS, Work, jittered
+from byteport.grammar.diagnosis import Diagnosis
 from byteport.grammar.plan import Await, Do, EndIf, HandOver, Look, Pause, Plan
 from byteport.grammar.truth import truth_of
 from byteport.grammar.verdict import Verdict
@@ -141,7 +142,20 @@ def _needs_a_look(work: Work, step: Do) -> Change | None:
         return None
     if truth.value is None:
         return work.escalate(f"{diagnosis.name} cannot be told any more: {truth.because}")
-    return clearing.recovered(work, f"{diagnosis.name} is no longer so")
+    return _no_longer_so(work, diagnosis)
+
+
+def _no_longer_so(work: Work, before: Diagnosis) -> Change:
+    """Well by itself, or something else by now, which nobody has planned for. All there is is looked at first."""
+    fields = tuple(work.page.evidence.FIELDS)
+    old = [name for name in fields if work.evidence.age_of(name) > FRESH or name not in work.evidence.taken_at]
+    if old and work.incident.relooks < MOST_RELOOKS:
+        why = f"{before.name} is no longer so: looking at everything"
+        return work.look(fields, why, relooks=work.incident.relooks + 1)
+    now = work.page.diagnose(work.evidence)
+    if clearing.is_over(work, before, now):
+        return clearing.recovered(work, f"{before.name} is no longer so")
+    return work.escalate(f"{before.name} is no longer so, and it is not well: {now.name} by now, {now.because}")
 
 
 def _refused(work: Work, step: Do, refused: Refused, heard: Sequence[Verdict]) -> Change:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from byteport.engine import telling
+from byteport.engine import clearing, telling
 from byteport.engine.work import Work
-from byteport.grammar.diagnosis import Diagnosis
 from byteport.grammar.plan import Plan
 from byteport.model.units import minutes
 from byteport.records.change import Change
@@ -50,7 +49,7 @@ def _not_yet(work: Work) -> Change | None:
 def _released(work: Work) -> Change:
     """The same plan of the same class goes ahead; where it would be another, all is decided anew and asked again."""
     before, diagnosis = work.incident.diagnosis, work.page.diagnose(work.evidence)
-    if before is None or _is_over(work, before, diagnosis):
+    if before is None or clearing.is_over(work, before, diagnosis):
         why = f"{before.name if before else 'it'} is no longer so"
         return work.go(Phase.WRITE_UP, text=why, ending="recovered", reason=why)
     sure = diagnosis.conclusive and diagnosis.confidence >= work.policy.floor_of(work.page)
@@ -61,10 +60,3 @@ def _released(work: Work) -> Change:
 
 def _is_planned(work: Work, made: Plan) -> bool:
     return work.incident.plan is not None and made.digest == work.incident.plan.digest
-
-
-def _is_over(work: Work, before: Diagnosis, now: Diagnosis) -> bool:
-    """What was diagnosed is known not to hold any more, and no other class holds in its place."""
-    held = {line.name: line.held for line in now.considered}
-    instead = now.name == "inconclusive" or any(rule.name == now.name for rule in work.page.rules)
-    return held.get(before.name) is False and not instead

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from byteport.engine.work import MOST_RELOOKS, Work
+from byteport.grammar.diagnosis import Diagnosis
 from byteport.grammar.truth import truth_of
 from byteport.records.change import Change
 from byteport.records.event import Event
@@ -26,6 +27,19 @@ def cancelled(work: Work) -> Change | None:
 def recovered(work: Work, why: str) -> Change:
     """By itself, before anything was written."""
     return work.go(Phase.WRITE_UP, text=why, ending="recovered", reason=why, attempt=0).with_(release_locks=True)
+
+
+def is_over(work: Work, before: Diagnosis, now: Diagnosis) -> bool:
+    """What was diagnosed is known not to hold any more, no other class holds in its place, and the page, where it can
+    tell, calls the target well."""
+    held = {line.name: line.held for line in now.considered}
+    instead = now.name == "inconclusive" or any(rule.name == now.name for rule in work.page.rules)
+    return held.get(before.name) is False and not instead and is_well(work)
+
+
+def is_well(work: Work) -> bool:
+    """By the page's own sign; a page that has none goes by its classes."""
+    return work.page.well is None or truth_of(work.page.well, work.evidence).value is True
 
 
 def shown(work: Work) -> Iterator[Event]:

@@ -57,7 +57,7 @@ def _is_well(work: Work, diagnosis: Diagnosis) -> bool:
     incident, rules = work.incident, {rule.name for rule in work.page.rules}
     only_asked = bool(incident.person) and not incident.parent and incident.signals_seen == 1
     read = [line for line in diagnosis.considered if line.name in rules]
-    return only_asked and bool(read) and all(line.held is False for line in read)
+    return only_asked and bool(read) and all(line.held is False for line in read) and clearing.is_well(work)
 
 
 def _below_the_floor(confidence: int, floor: int) -> Verdict:
@@ -110,16 +110,19 @@ def _nothing_to_do(work: Work, made: Plan, told: Event) -> Change:
 def hand_over(work: Work, over: HandOver, *events: Event, **changes: object) -> Change:
     """End here and let another page treat the target as a child incident (depth 1)."""
     if work.incident.parent:
-        return work.escalate(f"would hand over to {over.runbook}, but was handed over itself", *events, **changes)
+        return work.escalate(f"would hand over to {over.to}, but was handed over itself", *events, **changes)
     change = work.go(
         Phase.WRITE_UP,
         *events,
-        text=f"handed over to {over.runbook}",
+        text=f"handed over to {over.to}",
         ending="handed_over",
         reason=over.reason,
         **changes,
     )
-    child: Signal = work.incident.signal.with_(summary=over.reason, event_id="")
+    told = work.incident.signal
+    child: Signal = told.with_(
+        summary=over.reason, event_id="", name=over.signal or told.name, target=over.target or told.target
+    )
     return change.with_(child=child, child_runbook=over.runbook, release_locks=True)
 
 
@@ -196,4 +199,4 @@ def _class_of(work: Work) -> str:
 
 def _in_words(made: Plan) -> str:
     steps = ", ".join(getattr(step, "move", step.step) for step in made.steps)
-    return steps or f"no steps; {made.end if isinstance(made.end, str) else made.end.runbook}"
+    return steps or f"no steps; {made.end if isinstance(made.end, str) else made.end.to}"

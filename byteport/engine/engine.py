@@ -21,6 +21,7 @@ from byteport.engine.stranded import leave_to_people
 from byteport.engine.work import Work, jittered
 from byteport.errors import NotKnown, Permanent, Stale, Transient, Unavailable
 from byteport.grammar.evidence import fields_of
+from byteport.grammar.runbook import Runbook
 from byteport.model.signal import Signal
 from byteport.model.units import days, seconds
 from byteport.ports import Readers, Writers
@@ -88,7 +89,9 @@ class Engine:
             or not set(lease.fields) <= fields_of(page.evidence).keys()
         ):
             return Looked(stored=False, completes_the_round=False)
-        return self.ledger.store_answers(lease, ask_all(page, lease.fields, incident.signal.target, self.readers))
+        target = incident.signal.target
+        options = self.policy.options_of(page, target)
+        return self.ledger.store_answers(lease, ask_all(page, lease.fields, target, self.readers, options))
 
     def groups_to_send(self, incident_id: str) -> list[tuple[int, str]]:
         return self.ledger.groups_to_send(incident_id)
@@ -140,13 +143,21 @@ class Engine:
         enabled here takes nothing over."""
         if change.child is None:
             return change
-        page = self.pages.by_name.get(change.child_runbook)
-        if page is None or not self.pages.is_enabled(page):
-            work = self._work(incident, lease)
-            return work.escalate(f"{change.child_runbook} should take over, but is not enabled here", *change.events)
+        page = self._page_of_child(change, change.child)
+        if page is None or page.name == incident.runbook:
+            work, heir = self._work(incident, lease), change.child_runbook or f"whoever takes {change.child.name}"
+            return work.escalate(f"{heir} should take over, but is not enabled here", *change.events)
         promotions = {row.runbook: row for row in self.ledger.promotions()}
         mode = self.policy.mode_of(page.name, promotions.get(page.name))
-        return change.with_(child_page=page.digest, child_mode=self.policy.stricter(incident.mode, mode))
+        child = {"child_runbook": page.name, "child_page": page.digest}
+        return change.with_(**child, child_mode=self.policy.stricter(incident.mode, mode))
+
+    def _page_of_child(self, change: Change, child: Signal) -> Runbook | None:
+        """By its name, or for a signal that was emitted the one that takes it; None where no enabled page does."""
+        if not change.child_runbook:
+            return next(iter(self.pages.claimants(child.name, child.target.kind)), None)
+        page = self.pages.by_name.get(change.child_runbook)
+        return page if page is not None and self.pages.is_enabled(page) else None
 
     def _work(self, incident: Incident, lease: Lease) -> Work:
         gate = Gate(self.ledger, self.budgets, self.readers, self.writers, self.policy)

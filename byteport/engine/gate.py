@@ -78,6 +78,7 @@ class Gate:
         facts = self._facts(errand)
         if isinstance(facts, Held):
             return facts
+        facts = replace(facts, begun=intent is not None and bool(intent.attempts))
         guards = self.guards_of(errand)
         action, verdicts = asked(intent.action if intent is not None else errand.action, guards, facts)
         verdicts = (*verdicts, *too_old(facts))
@@ -203,6 +204,8 @@ class Gate:
 
     def _wait_or_give_up(self, intent: Intent, errand: Errand) -> Outcome:
         """Never sent again: waited for within the action's patience, then unknown."""
+        if (why := self._failed(intent)) and not self._holds(intent):
+            return self._settle(intent, Failed(reason=why))
         if not self._overdue(intent, errand):
             return Held(after=LOOK_AGAIN, reason="begun; waiting for the effect to show")
         return self._settle(intent, Failed(reason="begun, effect never seen", unknown=True))
@@ -217,6 +220,13 @@ class Gate:
             return bool(intent.action.holds(self.readers, intent))
         except Exception:  # noqa: BLE001 - else one broken `holds` would keep its intent open for ever
             return False
+
+    def _failed(self, intent: Intent) -> str:
+        """Why it has ended without its effect; what cannot be told may still come."""
+        try:
+            return intent.action.failed(self.readers, intent)
+        except Exception:  # noqa: BLE001 - as for `holds`
+            return ""
 
     def _settle(self, intent: Intent, outcome: Done | Failed | Refused, *, refund: bool = False) -> Outcome:
         settled = self.ledger.settle(intent, outcome, refund=refund)
@@ -253,6 +263,8 @@ class Gate:
             self._settle(intent, Failed(reason="never begun"), refund=True)
         elif self.is_seen(intent):
             return True
+        elif why := self._failed(intent):
+            self._settle(intent, Failed(reason=why))
         elif lease.now - (intent.begun_at or intent.opened_at) > intent.action.patience:
             self._settle(intent, Failed(reason="begun, effect never seen", unknown=True))
         else:

@@ -81,14 +81,16 @@ def _place(name: str, field: Field, answer: StoredAnswer, facts: dict[str, Any],
         failures[name] = Failure(kind="malformed", text=_first_error(wrong))
 
 
-def ask_all(page: Runbook, names: Sequence[str], target: Target, readers: Readers) -> list[Answer]:
+def ask_all(
+    page: Runbook, names: Sequence[str], target: Target, readers: Readers, options: Mapping[str, Any] | None = None
+) -> list[Answer]:
     """Ask a group's probes at the same time, each inside its own time-out; every one gets an answer or a failure. A
     group that hangs costs its longest time-out, not the sum."""
     began = time.monotonic()
     specs = [field for name, field in fields_of(page.evidence).items() if name in names]
     pool = ThreadPoolExecutor(max_workers=max(1, len(specs)), thread_name_prefix="probe")
     try:
-        asked = [(spec, pool.submit(ask, spec, target, readers)) for spec in specs]
+        asked = [(spec, pool.submit(ask, spec, target, readers, options)) for spec in specs]
         return [_answered(spec, future, began) for spec, future in asked]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -108,10 +110,10 @@ def _answered(spec: Field, future: Future[Answer], began: float) -> Answer:
     )
 
 
-def ask(spec: Field, target: Target, readers: Readers) -> Answer:
+def ask(spec: Field, target: Target, readers: Readers, options: Mapping[str, Any] | None = None) -> Answer:
     """One probe: its answer as stored (redacted, bounded), or its typed failure. Never raises."""
     began = time.monotonic()
-    fact, failure = _attempt(lambda: spec.dump(spec.load(spec.probe(target, readers))))
+    fact, failure = _attempt(lambda: spec.dump(spec.load(spec.probe(target, readers, options))))
     if failure is None:
         fact = redact(fact)
         size = len(canonical(fact))

@@ -143,7 +143,10 @@ def dedup_key(work: Work, kind: Kind) -> str:
     names = {"classification": _class(incident), "class": _class(incident)}
     named = [names.get(name, incident.signal.target.key) for name in work.page.escalate.per]
     failed = "failed" if work.has_written and incident.ending == "" else ""
-    parts = [kind, incident.runbook, *dict.fromkeys(named), _class(incident), str(incident.signal.severity), failed]
+    severity = str(incident.signal.severity)
+    parts = [kind, incident.runbook, *dict.fromkeys(named), _class(incident), severity, failed]
+    if kind == "escalation":
+        parts.append(from_page(work.page.escalate.anew, work.story(), "", str))
     if kind in ("resolution", "acknowledgement"):
         parts.append(incident.id)
     return "|".join(part for part in parts if part)

@@ -92,6 +92,11 @@ class Action(Value):
         """Has it happened? None: cannot be told. Read only; raises Transient or Permanent."""
         raise BadRunbook(type(self).__name__, "an action can tell whether it holds")
 
+    def failed(self, readers: Readers, intent: Marked) -> str:
+        """Why it has ended at the target without its effect, in words; empty while the effect may still come. Asked
+        only of what was begun. Read only; raises Transient or Permanent."""
+        return ""
+
     def reverted(self, readers: Readers, intent: Marked) -> bool:
         """Whether somebody brought back what was before: it does not hold, and what is so now is what was so then.
         A later change to something else is no undo. Read only; raises Transient or Permanent."""

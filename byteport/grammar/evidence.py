@@ -37,22 +37,39 @@ class Probe(Generic[T]):
 
     name: str
     over: str
-    ask: Callable[[Target, Readers], T]
+    ask: Callable[[Target, Readers, Mapping[str, Any]], T]
     timeout: timedelta
     about: str
 
-    def __call__(self, target: Target, readers: Readers) -> T:
-        return self.ask(target, readers)
+    def __call__(self, target: Target, readers: Readers, options: Mapping[str, Any] | None = None) -> T:
+        return self.ask(target, readers, options or {})
 
 
 def probe(over: str, timeout: timedelta = seconds(10)) -> Callable[[Callable[[Target, Readers], T]], Probe[T]]:
     """Make a probe of a function; its name and first docstring line are what people see."""
 
     def named(ask: Callable[[Target, Readers], T]) -> Probe[T]:
-        about = (ask.__doc__ or "").strip().splitlines()
-        return Probe(ask.__name__, over, ask, timeout, about[0].rstrip(".") if about else "")
+        return _probe(ask, over, timeout, lambda target, readers, _: ask(target, readers))
 
     return named
+
+
+def probe_with_options(
+    over: str, timeout: timedelta = seconds(10)
+) -> Callable[[Callable[[Target, Readers, Mapping[str, Any]], T]], Probe[T]]:
+    """The same for a question that the page's options shape: which window, which workload, which query."""
+
+    def named(ask: Callable[[Target, Readers, Mapping[str, Any]], T]) -> Probe[T]:
+        return _probe(ask, over, timeout, ask)
+
+    return named
+
+
+def _probe(
+    named: Callable[..., T], over: str, timeout: timedelta, ask: Callable[[Target, Readers, Mapping[str, Any]], T]
+) -> Probe[T]:
+    about = (named.__doc__ or "").strip().splitlines()
+    return Probe(named.__name__, over, ask, timeout, about[0].rstrip(".") if about else "")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ class Facts:
 
     `needed` are the locks of the whole plan, shared ones and places under a capacity included. `lasting` names this
     page's acts on the target that should still stand; `saw_the_veto`: it was this incident's own look that showed one
-    of them undone by somebody. `asked`: a person has released the plan. `resumes` says what would have to end for
+    of them undone by somebody. `asked`: a person has released the plan. `begun`: an attempt of this
+    very action has begun. `resumes` says what would have to end for
     `paused` to be over; `…_until` are None where no end is known.
     """
 
@@ -44,6 +45,7 @@ class Facts:
     storm: str = ""
     storm_until: datetime | None = None
     undoing: bool = False
+    begun: bool = False
     other_configuration: str = ""
     live_since: datetime | None = None
     by_person: str = ""

@@ -74,17 +74,21 @@ class Ceiling(Guard):
 
 @dataclass(frozen=True, kw_only=True)
 class Requires(Guard):
-    """A condition over the newest evidence must be known to hold."""
+    """A condition over the newest evidence must be known to hold. `until_begun`: it is about what the action changes,
+    and says nothing more once this very action has begun."""
 
     condition: Condition
     value: str = ""
     as_kind: str = "precondition"
+    until_begun: bool = False
 
     @property
     def kind(self) -> str:  # type: ignore[override]
         return self.as_kind
 
     def check(self, action: Action, facts: Facts) -> Verdict:
+        if self.until_begun and facts.begun:
+            return self.allow("begun: it held before", limit=self.value)
         truth = truth_of(self.condition, facts.evidence)
         if truth.value:
             return self.allow(truth.because, limit=self.value)

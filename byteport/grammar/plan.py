@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from byteport.grammar.action import Action, AnyAction
 from byteport.model.base import Value, digest_of
+from byteport.model.target import Target
 
 
 class Undo(Value):
@@ -64,11 +65,25 @@ class EndIf(Value):
 
 
 class HandOver(Value):
-    """Let another page treat the target, as a child incident."""
+    """Let another page treat it, as a child incident: `runbook` by its name, or whichever enabled page takes `signal`;
+    the same target, or another one that what was found here leads to."""
 
     step: Literal["hand_over"] = "hand_over"
-    runbook: str
+    runbook: str = ""
     reason: str
+    signal: str = ""
+    target: Target | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if bool(self.runbook) is bool(self.signal):
+            raise ValueError("a runbook or a signal, one of the two")
+        return self
+
+    @property
+    def to(self) -> str:
+        """The heir in words."""
+        return self.runbook or f"whoever takes {self.signal}"
 
 
 Step = Do | Look | Pause | Await | EndIf

@@ -35,13 +35,17 @@ class OnSignal:
 
 @dataclass(frozen=True)
 class Option:
-    """A setting of the page, within `least` and `most`. One that a guard names as its `option` may only tighten."""
+    """A setting of the page, within `least` and `most`. One that a guard names as its `option` may only tighten; one
+    that stands `elsewhere` in the configuration (a login) is only listed; one of `names` holds a name of that part of
+    the configuration."""
 
     name: str
     default: Any
     meaning: str
     least: float | None = None
     most: float | None = None
+    elsewhere: str = ""
+    names: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,8 @@ class Check:
 
 @dataclass(frozen=True)
 class Escalation:
-    """Who is told, and how often. `per` are the names that identify one escalation.
+    """Who is told, and how often. `per` are the names that identify one escalation; what `anew` says besides makes it
+    another matter (it came back, it has doubled), told again inside `once_per`.
 
     The callables tell the story: `summary` the fields of the one-line message, `bundle` the contract's content,
     `manual` the exact commands with the incident's real names, `fix` what a person should mend for good.
@@ -121,6 +126,7 @@ class Escalation:
     once_per: timedelta
     per: tuple[str, ...] = ("target",)
     on_duplicate: str = "comment"
+    anew: Callable[[Story], str] | None = None
     content: tuple[str, ...] = ()
     summary: Callable[[Story], Mapping[str, Any]] | None = None
     manual: Callable[[Story], tuple[str, ...]] | None = None
@@ -132,7 +138,8 @@ class Escalation:
 class Runbook:
     """One page. Raises BadRunbook when it contradicts itself; see `byteport.grammar.reading` for how it is read.
 
-    `once`: a target is treated once for good (a run that has failed does not fail again), whoever tells of it.
+    `once`: a target is treated once for good (a run that has failed does not fail again), whoever tells of it. `well`:
+    what shows that there is nothing left to treat; not given, that no class holds any more shows it.
     """
 
     name: str
@@ -156,6 +163,7 @@ class Runbook:
     maturity: str = "stable"
     cooldown: timedelta = timedelta(minutes=10)
     once: bool = False
+    well: Condition | None = None
     confidence_floor: int = CONFIDENCE_FLOOR
     proven_on: tuple[str, ...] = ()
     critical: Condition | None = None

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from byteport.errors import BadConfiguration
@@ -22,6 +22,7 @@ from byteport.model.target import FullName, Target
 from byteport.settings import sources
 from byteport.settings.channels import ChannelsSection
 from byteport.settings.database import DatabaseSection, Name
+from byteport.settings.hosts import HostSection, problems_of
 from byteport.settings.maintenance import MaintenanceSection
 from byteport.settings.metrics import SentrySection
 from byteport.settings.pollers import GitHubSection, PollersSection
@@ -98,6 +99,10 @@ class Settings(Section, BaseSettings):
     """Sentry's organisation and token."""
     databases: dict[Name, DatabaseSection] = Field(default_factory=dict)
     """The databases that BytePort looks after, by a name of yours."""
+    hosts: dict[Name, HostSection] = Field(default_factory=dict, max_length=10_000)
+    """The hosts that BytePort reaches, by a name of yours."""
+    metrics: str = ""
+    """The entry of `pollers.prometheus` that runbooks ask about applications; not given: the only one there is."""
     pollers: PollersSection = Field(default_factory=PollersSection)
     """The sources that BytePort asks by itself."""
     webhooks: WebhooksSection = Field(default_factory=WebhooksSection)
@@ -160,6 +165,19 @@ class Settings(Section, BaseSettings):
         if twice := sorted(key for key, n in counted.items() if n > 1):
             raise ValueError(f"each database once; configured twice: {', '.join(twice)}")
         return value
+
+    @field_validator("hosts")
+    @classmethod
+    def _ways_that_end(cls, value: dict[str, HostSection]) -> dict[str, HostSection]:
+        if wrong := problems_of(value):
+            raise ValueError("; ".join(wrong))
+        return value
+
+    @model_validator(mode="after")
+    def _metrics_that_exist(self) -> Self:
+        if self.metrics and self.metrics not in self.pollers.prometheus:
+            raise ValueError(f"metrics: an entry of pollers.prometheus, not {self.metrics!r}")
+        return self
 
     @property
     def ledger_dsn(self) -> str:

@@ -8,15 +8,17 @@ from typing import Any
 
 from byteport.grammar.guards import Budget
 from byteport.grammar.reading import all_guards
-from byteport.grammar.runbook import Runbook
+from byteport.grammar.runbook import Option, Runbook
 from byteport.model.route import Route, shadowed
+from byteport.redaction import redact
 from byteport.settings import Settings
 
 
 def problems_with(settings: Settings, pages: Sequence[Runbook]) -> list[tuple[str, str]]:
     """Every runbook and option that does not exist, is of the wrong kind, or would loosen a limit."""
     sections = {slug: section.options for slug, section in settings.runbooks.items()}
-    return _problems_in(sections, pages) + list(_of_routes(settings.routes, pages))
+    wrong = _problems_in(sections, pages) + list(_of_names(settings, pages))
+    return wrong + list(_of_routes(settings.routes, pages))
 
 
 def problems_told(told: Mapping[str, Any], pages: Sequence[Runbook]) -> list[tuple[str, str]]:
@@ -45,6 +47,17 @@ def _of_routes(routes: Sequence[Route], pages: Sequence[Runbook]) -> Iterator[tu
             )
 
 
+def _of_names(settings: Settings, pages: Sequence[Runbook]) -> Iterator[tuple[str, str]]:
+    """An option that names a part of the configuration names one that exists."""
+    for page in pages:
+        section = settings.runbooks.get(page.name)
+        for option in page.options if section is not None else ():
+            known = getattr(settings, option.names) if option.names else {}
+            told = section.options.get(option.name) if section is not None else None
+            if option.names and told and told not in known:
+                yield f"runbooks.{page.name}.options.{option.name}", f"one of {option.names}{_near(str(told), known)}"
+
+
 def _problems_in(told: Mapping[str, Mapping[str, Any]], pages: Sequence[Runbook]) -> list[tuple[str, str]]:
     known = {page.name: page for page in pages}
     problems: list[tuple[str, str]] = []
@@ -63,7 +76,16 @@ def _wrong(page: Runbook, name: str, value: Any) -> Iterator[str]:
         yield f"an option of the page{_near(name, options)}"
         return
     option = options[name]
-    default = option.default
+    if option.elsewhere:
+        yield f"nothing: it is set as {option.elsewhere}"
+    elif isinstance(option.default, list | dict):
+        yield from _of_words(option.default, value)
+    else:
+        yield from _of_one(page, option, value)
+
+
+def _of_one(page: Runbook, option: Option, value: Any) -> Iterator[str]:
+    name, default = option.name, option.default
     numeric = isinstance(default, int | float) and not isinstance(default, bool)
     if numeric and (isinstance(value, bool) or not isinstance(value, int | float)):
         yield "a number"
@@ -82,6 +104,18 @@ def _wrong(page: Runbook, name: str, value: Any) -> Iterator[str]:
         yield f"at most {min(limits)}: a limit may only be tightened"
     if limits and value < 0:
         yield "0 or more"
+
+
+def _of_words(default: list[Any] | dict[str, Any], value: Any) -> Iterator[str]:
+    """A command or an environment: texts, and none of them a secret, since people and the journal see them."""
+    if not isinstance(value, list | tuple if isinstance(default, list) else Mapping):
+        yield "a list of texts, one for each word" if isinstance(default, list) else "a mapping of names to texts"
+        return
+    names, words = (list(value), list(value.values())) if isinstance(value, Mapping) else ([], list(value))
+    if not all(isinstance(word, str) and "\x00" not in word for word in (*names, *words)):
+        yield "texts, without NUL"
+    elif redact(value if names else " ".join(words)) != (dict(value) if names else " ".join(words)):
+        yield "no secret: put it into a file that the command reads"
 
 
 def _near(name: str, known: Any) -> str:

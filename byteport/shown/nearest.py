@@ -102,7 +102,7 @@ def _was_asked_in_vain(record: Record) -> bool:
 def _ends(plan: Plan) -> str:
     why = f" ({plan.reason})" if plan.reason else ""
     if isinstance(plan.end, HandOver):
-        return f"its plan hands over to {plan.end.runbook} ({plan.end.reason})"
+        return f"its plan hands over to {plan.end.to} ({plan.end.reason})"
     return f"its plan leaves it to a person{why}" if plan.end == "escalate" else f"there was nothing to do{why}"
 
 

@@ -58,7 +58,7 @@ def end_in_words(plan: Plan) -> str:
     """What comes after the last step."""
     match plan.end:
         case HandOver() as over:
-            return f"then hand over to {over.runbook}: {over.reason}"
+            return f"then hand over to {over.to}: {over.reason}"
         case "verify":
             return "then verify"
         case "partial":

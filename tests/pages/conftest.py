@@ -8,8 +8,10 @@ import pytest
 from byteport.adapters.budgets import RedisBudgets
 from byteport.adapters.ledger import PostgresLedger, migrate
 from byteport.runbooks.deploys.deploy_failure import RUNBOOK as DEPLOY_FAILURE
+from tests import sentry_server
 from tests.crowd import Crowd
 from tests.github_server import running
+from tests.pages.application import Desk
 from tests.pages.clinic import KEY, Clinic
 from tests.pages.pipeline import Pipeline
 from tests.pages.troubles import oldest
@@ -67,5 +69,16 @@ def pipeline(ledger_url: str, redis_url: str) -> Iterator[Pipeline]:
     ledger, budgets = PostgresLedger(ledger_url), RedisBudgets(redis_url)
     with running() as (github, _store):
         yield Pipeline(ledger, budgets, None, ledger_url, redis_url, pages=(DEPLOY_FAILURE,), github=github)  # type: ignore[arg-type]
+    ledger.close()
+    budgets.close()
+
+
+@pytest.fixture
+def desk(ledger_url: str, redis_url: str) -> Iterator[Desk]:
+    """Real stores, and a Sentry that behaves."""
+    migrate(ledger_url)
+    ledger, budgets = PostgresLedger(ledger_url), RedisBudgets(redis_url)
+    with sentry_server.running() as sentry:
+        yield Desk(ledger, budgets, None, ledger_url, redis_url, sentry=sentry)  # type: ignore[arg-type]
     ledger.close()
     budgets.close()

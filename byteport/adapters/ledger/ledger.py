@@ -15,6 +15,7 @@ from byteport.adapters.ledger.migrations import check_schema
 from byteport.adapters.ledger.moves import Moves
 from byteport.adapters.ledger.orders import Orders
 from byteport.adapters.ledger.outbox import OutboxRows
+from byteport.adapters.ledger.past import Past
 from byteport.adapters.ledger.pollers import PollerRows
 from byteport.adapters.ledger.reading import Reading
 from byteport.adapters.ledger.recount import Recount
@@ -35,6 +36,7 @@ class PostgresLedger(
     Recount,
     Locks,
     OutboxRows,
+    Past,
     PollerRows,
     Reading,
     Orders,

@@ -1,0 +1,105 @@
+"""Commands that outlive whoever started them: transient units of the service manager of a host's ordinary user.
+
+`systemd-run --user` gives a command a name that the manager lets nobody take twice, a time after which its whole
+control group is ended, and a result that can be read later. It needs no right beyond those of the user, who must linger
+(`loginctl enable-linger`), so that the manager runs also while nobody is logged in. Documented in systemd-run(1) and
+systemd.service(5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from byteport.adapters.transport import ByName, Completed, Transport
+from byteport.errors import Denied, Permanent, Transient
+from byteport.model.facts.hosts import UnitState
+from byteport.redaction import redact_text
+
+NAME = re.compile(r"byteport-[a-z0-9-]{1,200}")
+PROPERTIES = ("LoadState", "ActiveState", "SubState", "Result", "ExecMainStatus")
+TAKEN = re.compile(r"already (loaded|exists)|has a fragment file", re.IGNORECASE)
+LINGER = "loginctl enable-linger USER, once"
+GRACE = 10  # seconds between being asked to end and being ended
+AWAY = re.compile(r"Failed to connect to bus|No medium found|Connection refused", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class UserUnits:
+    """Over whichever transport a host has."""
+
+    hosts: ByName
+
+    def unit(self, host: str, name: str) -> UnitState | None:
+        told = self._manager(host, ("systemctl", "--user", "show", f"--property={','.join(PROPERTIES)}", _named(name)))
+        found = dict(line.split("=", 1) for line in told.stdout.splitlines() if "=" in line)
+        if found.get("LoadState") == "not-found":
+            return None
+        if not found.get("ActiveState"):
+            raise Transient(f"{host}: its service manager did not answer for {name}")
+        return UnitState(
+            name=name, active=found["ActiveState"], sub=found.get("SubState", ""), result=found.get("Result", ""),
+            status=int(found.get("ExecMainStatus") or 0),
+        )  # fmt: skip
+
+    def start(
+        self, host: str, name: str, argv: Sequence[str], environment: Mapping[str, str], timeout: timedelta
+    ) -> None:
+        """The unit stays loaded when it has ended, so that its result can be read and its name is not free again."""
+        if not argv or not argv[0].startswith("/"):
+            raise Permanent("a command begins with the absolute path of a program")
+        self._stays(host)
+        length = f"{timeout.total_seconds():g}"
+        self._manager(
+            host,
+            (
+                "systemd-run", "--user", "--quiet", "--no-block", f"--unit={_named(name)}",
+                "--property=Type=oneshot", "--property=RemainAfterExit=yes", f"--property=TimeoutStartSec={length}",
+                f"--property=TimeoutStopSec={GRACE}",
+                "--property=KillMode=control-group", "--property=NoNewPrivileges=yes", "--",
+                "/usr/bin/env", "-i", *(f"{key}={_literal(value)}" for key, value in sorted(environment.items())),
+                *map(_literal, argv),
+            ),
+        )  # fmt: skip
+
+    def _stays(self, host: str) -> None:
+        """The manager of a user who does not linger ends with its last connection, and all its units with it."""
+        transport = self.hosts.get(host)
+        user = _answer(host, transport, ("id", "-u")).strip()
+        told = transport.run(("loginctl", "show-user", user, "--property=Linger"))
+        if told.stdout.strip() != "Linger=yes":
+            raise Denied(f"{host}: the user does not linger, and what it starts would end too soon: {LINGER}")
+
+    def _manager(self, host: str, argv: Sequence[str]) -> Completed:
+        """Outside of a login session nothing says where the user's manager listens; it is always the same place."""
+        transport = self.hosts.get(host)
+        user = _answer(host, transport, ("id", "-u")).strip()
+        told = transport.run(("env", f"XDG_RUNTIME_DIR=/run/user/{user}", *argv))
+        if told.status == 0:
+            return told
+        said = redact_text(" ".join(told.stderr.split()))[:300]
+        if TAKEN.search(said):
+            raise Permanent(f"{host}: {said}")
+        if AWAY.search(said):
+            raise Denied(f"{host}: the user's service manager does not run: {LINGER} ({said})")
+        raise Permanent(f"{host}: {argv[0]} failed: {said}")
+
+
+def _answer(host: str, transport: Transport, argv: Sequence[str]) -> str:
+    told = transport.run(argv)
+    if told.status != 0:
+        raise Permanent(f"{host}: {' '.join(argv)} failed: {redact_text(told.stderr)[:200]}")
+    return told.stdout
+
+
+def _named(name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise Permanent(f"{name!r} is no name of a unit of ours")
+    return f"{name}.service"
+
+
+def _literal(word: str) -> str:
+    """The service manager replaces $NAME in a command line; a doubled one is the sign itself."""
+    return word.replace("$", "$$")

@@ -1,0 +1,76 @@
+"""A host that BytePort reaches: over SSH, or the machine that it runs on itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from byteport.settings.section import Section
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+Address = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:%-]{0,253}$")]
+
+
+class HostSection(Section):
+    """How a host is reached, and as whom. Its host key must stand in `known_hosts` before: none is learnt."""
+
+    transport: Literal["ssh", "local"] = "ssh"
+    """ssh, or local for the machine that BytePort itself runs on."""
+    address: Address = ""
+    """Name or address; not given: the host's name here."""
+    port: int = Field(default=22, ge=1, le=65_535)
+    """Port of its sshd."""
+    user: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{0,64}$")] = ""
+    """The ordinary user to log in as."""
+    key_file: Path | None = None
+    """Its private key, without a passphrase, readable for BytePort alone; not given: the agent's."""
+    certificate_file: Path | None = None
+    """The key's certificate, where the host trusts an authority instead of keys."""
+    agent: bool = False
+    """Whether keys of the ssh-agent (SSH_AUTH_SOCK) are offered."""
+    known_hosts: Path | None = None
+    """File with the host's key, as ssh-keyscan and ssh write it; not given: ~/.ssh/known_hosts."""
+    jump: str = ""
+    """Another host of these, through which it is reached."""
+    connect_timeout: Seconds = 5.0
+    """Seconds until it must have let us in."""
+    command_timeout: Seconds = 20.0
+    """Seconds that a command may take where nothing else is said."""
+    idle_timeout: Seconds = 300.0
+    """Seconds after which a connection that nobody used is not trusted any more."""
+    group: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")] = "default"
+    """The inventory group whose ceiling on writes it counts against."""
+
+    @model_validator(mode="after")
+    def _a_login(self) -> Self:
+        if self.transport == "local":
+            if self.jump or self.key_file is not None or self.address:
+                raise ValueError("a local host has no address, key or jump host")
+            return self
+        if not self.user:
+            raise ValueError("user is required")
+        if self.key_file is None and not self.agent:
+            raise ValueError("key_file, or agent: true")
+        if self.certificate_file is not None and self.key_file is None:
+            raise ValueError("a certificate_file goes with its key_file")
+        return self
+
+
+def problems_of(hosts: dict[str, HostSection]) -> list[str]:
+    """Jump hosts that do not exist, and ways that lead round in a circle."""
+    wrong = [
+        f"{name}.jump: one of these hosts, not {one.jump!r}"
+        for name, one in hosts.items()
+        if one.jump and one.jump not in hosts
+    ]
+    return wrong + [f"{name}.jump: a way that ends" for name in hosts if _goes_round(hosts, name)]
+
+
+def _goes_round(hosts: dict[str, HostSection], name: str) -> bool:
+    seen: set[str] = set()
+    while name in hosts and name not in seen:
+        seen.add(name)
+        name = hosts[name].jump
+    return name in seen

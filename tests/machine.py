@@ -1,0 +1,160 @@
+"""A real host: systemd as PID 1 with its own sshd, an ordinary user who lingers, and nothing of this machine in it.
+
+Inside, MemoryMax= and CPUQuota= have no effect (the controllers cannot be written there), and load, clock and dmesg are
+the shared kernel's. The tree it stands on is made once, by tests/make-host-tree.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.servers import alive, eventually
+
+USER = "byteport"
+NETWORK = """
+[Unit]
+Before=ssh.service
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/ip addr add {address}/24 dev host0
+ExecStart=/bin/ip link set host0 up
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+@dataclass(frozen=True)
+class Machine:
+    name: str
+    address: str
+    root: Path
+    key: Path
+    known_hosts: Path
+    leader: int
+    user: str = USER
+    port: int = 22
+
+    def as_root(self, *argv: str) -> str:
+        """A command inside, without SSH; its output."""
+        inside = ["nsenter", "-t", str(self.leader), "-m", "-u", "-i", "-n", "-p", "--", *argv]
+        return subprocess.run(inside, check=True, capture_output=True, text=True, timeout=60).stdout
+
+    def as_user(self, *argv: str) -> str:
+        """As the ordinary user, with its own service manager at hand."""
+        uid = self.as_root("id", "-u", self.user).strip()
+        at = f"XDG_RUNTIME_DIR=/run/user/{uid}"
+        return self.as_root("runuser", "-u", self.user, "--", "env", at, *argv)
+
+    def is_up(self) -> bool:
+        """The user's service manager answers."""
+        with suppress(subprocess.CalledProcessError):
+            return "Version=" in self.as_user("systemctl", "--user", "show", "--property=Version")
+        return False
+
+
+@contextmanager
+def running() -> Iterator[Machine]:
+    """Booted, and gone without a trace afterwards."""
+    with ExitStack() as undo:
+        folder = Path(tempfile.mkdtemp(prefix="byteport-host-", dir="/tmp"))
+        undo.callback(shutil.rmtree, folder)
+        name = f"web{secrets.token_hex(3)}"
+        bridge, net = _bridge(undo)
+        root = folder / "root"
+        _tree(undo, root)
+        address = f"{net}.11"
+        _furnish(folder, root, name, address)
+        leader = _boot(undo, folder, root, name, bridge)
+        machine = Machine(name, address, root, folder / "user_key", folder / "known_hosts", leader)
+        eventually(machine.is_up, within=30)
+        eventually(lambda: _answers(address), within=30)
+        yield machine
+
+
+def _bridge(undo: ExitStack) -> tuple[str, str]:
+    """One with a network that nobody here has, until the end."""
+    taken = _ran("ip", "-4", "addr")
+    net = next(
+        n for n in iter(lambda: f"10.{100 + secrets.randbelow(100)}.{secrets.randbelow(256)}", "") if n not in taken
+    )
+    bridge = f"bpt{secrets.token_hex(4)}"
+    _ran("ip", "link", "add", bridge, "type", "bridge")
+    undo.callback(_ran, "ip", "link", "del", bridge)
+    _ran("ip", "addr", "add", f"{net}.1/24", "dev", bridge)
+    _ran("ip", "link", "set", bridge, "up")
+    return bridge, net
+
+
+def _tree(undo: ExitStack, root: Path) -> None:
+    packed = _ran(str(Path(__file__).parent / "make-host-tree")).strip()
+    root.mkdir()
+    _ran("mount", "-t", "tmpfs", "-o", "size=1500m", "tmpfs", str(root))
+    undo.callback(_ran, "umount", "-l", str(root))
+    _ran("tar", "--zstd", "-xf", packed, "-C", str(root))
+
+
+def _furnish(folder: Path, root: Path, name: str, address: str) -> None:
+    """A name, a host key that is known, the user's key, an address."""
+    for key in (folder / "user_key", root / "etc/ssh/ssh_host_ed25519_key"):
+        _ran("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key))
+    (root / "etc/hostname").write_text(f"{name}\n")
+    ssh = root / "home" / USER / ".ssh"
+    ssh.mkdir(mode=0o700)
+    shutil.copy(folder / "user_key.pub", ssh / "authorized_keys")
+    _ran("chroot", str(root), "chown", "-R", f"{USER}:{USER}", f"/home/{USER}/.ssh")
+    kind, key_text, *_ = (root / "etc/ssh/ssh_host_ed25519_key.pub").read_text().split()
+    (folder / "known_hosts").write_text(f"{address} {kind} {key_text}\n")
+    (root / "etc/systemd/system/testnet.service").write_text(NETWORK.format(address=address))
+    _ran("systemctl", f"--root={root}", "enable", "testnet.service", "ssh.service")
+
+
+def _boot(undo: ExitStack, folder: Path, root: Path, name: str, bridge: str) -> int:
+    """The PID of its systemd, seen from here. --register=no, --keep-unit: nothing of systemd runs outside."""
+    with (folder / "log").open("wb") as log:
+        nspawn = subprocess.Popen(
+            ["systemd-nspawn", "-b", "-q", "-D", str(root), "--register=no", "--keep-unit", f"--network-bridge={bridge}",
+             f"--machine={name}", "--console=pipe"],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+    undo.callback(_power_off, nspawn)
+    return eventually(lambda: _child_of(nspawn.pid), within=20)
+
+
+def _child_of(pid: int) -> int:
+    told = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(told[0]) if told else 0
+
+
+def _power_off(nspawn: subprocess.Popen[bytes]) -> None:
+    leader = _child_of(nspawn.pid) if alive(nspawn.pid) else 0
+    with suppress(ProcessLookupError):
+        if leader:
+            os.kill(leader, signal.SIGRTMIN + 4)
+    try:
+        nspawn.wait(20)
+    except subprocess.TimeoutExpired:
+        nspawn.kill()
+        nspawn.wait(10)
+
+
+def _answers(address: str) -> bool:
+    with socket.socket() as asking:
+        asking.settimeout(1)
+        return asking.connect_ex((address, 22)) == 0
+
+
+def _ran(*argv: str) -> str:
+    told = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=600)
+    assert told.returncode == 0, f"{' '.join(argv)}: {told.stderr}"
+    return told.stdout
