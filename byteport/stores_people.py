@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from byteport.records.delivery import Delivery, Message, Receipt
-from byteport.records.figures import PollerRow
+from byteport.records.figures import PollerRow, StormRow
 from byteport.records.standing import ForeignSilence, SilenceRow
 
 
@@ -40,8 +40,12 @@ class People(Protocol):
         """Whether a poller is to look now: nobody has for half a period. `configuration` is the process's digest."""
         ...
 
-    def polled(self, name: str, error: str) -> None:
-        """How it went; an empty error is a success."""
+    def polled(self, name: str, error: str, again_in: timedelta | None = None) -> None:
+        """How it went; an empty error is a success. It is not asked again before `again_in` has passed."""
+        ...
+
+    def parts_polled(self, name: str, period: timedelta, configuration: str, silent: Mapping[str, str]) -> None:
+        """Which parts of it did not answer, and why: people hear of each as of a source of its own."""
         ...
 
     def pollers(self) -> list[PollerRow]: ...
@@ -50,6 +54,15 @@ class People(Protocol):
         again: store these words. What other configurations asked for is no longer watched. How many."""
         ...
 
+    def tend_storms(
+        self, runbooks: Sequence[str], later: Sequence[timedelta], words: Callable[[StormRow], Sequence[Message]]
+    ) -> int:
+        """Note the storms that have begun, and store the words on those that are over or whose next time has come,
+        each once whoever else tends. How many."""
+        ...
+
+    def storms(self) -> list[StormRow]: ...
+    def end_storm(self, runbook: str, who: str) -> None: ...
     def notify(self, messages: Sequence[Message]) -> None:
         """Store messages that concern no incident."""
         ...

@@ -26,6 +26,7 @@ HOMES = {
     "permissions": "permissions:permissions",
     "guards": "standing:guards",
     "silence": "silences:silence",
+    "storm": "storms:storm",
     "pause": "standing:pause",
     "resume": "standing:resume",
     "doctor": "doctor:doctor",

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from byteport.engine import paging, postmortem, telling, undo
+from byteport.engine.storms import key_of
 from byteport.engine.work import Work
 from byteport.model.signal import Severity
 from byteport.model.units import days, minutes, seconds
@@ -49,6 +50,7 @@ def _told(work: Work, unsettled: bool) -> Change:
         "severity_told": str(incident.signal.severity),
         "told_at": work.now if messages else incident.told_at,
         "tellings": incident.tellings + bool(messages),
+        "of_a_storm": any(message.dedup_key == key_of(incident.runbook) for message in messages),
     }
     rest = _rest(replace(work, incident=incident.model_copy(update=noted)), unsettled)
     return work.wait(rest, said if messages else paging.spent(work, incident.reason), **noted).with_(messages=messages)

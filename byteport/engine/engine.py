@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from byteport.engine import acting, deciding, ending, polling, verifying
+from byteport.engine import acting, deciding, ending, polling, storms, verifying
 from byteport.engine.gate import Gate
 from byteport.engine.gathering import ask_all
 from byteport.engine.intake import ByHand, Intake
@@ -204,6 +204,7 @@ class Engine:
             self.ledger.adopt(orphan.incident, digests[orphan.runbook], diagnose_anew=True, reason=why)
         leave_to_people(self.ledger, tuple(digests), self.policy)
         polling.watch(self.ledger, self.policy)
+        storms.tend(self.ledger, self.pages, self.policy)
         self.ledger.forget_before(
             max([self.policy.retention, *(page.cooldown for page in self.pages.by_name.values())])
         )

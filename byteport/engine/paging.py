@@ -28,10 +28,11 @@ def spent(work: Work, reason: str) -> Event:
 
 
 def due_in(work: Work) -> timedelta | None:
-    """Until an unacknowledged page is repeated; None where it is not. What was only rehearsed is no page, and what has
-    cleared is none any more."""
+    """Until an unacknowledged page is repeated; None where it is not. What was only rehearsed is no page, what has
+    cleared is none any more, and a storm has its digests."""
     incident = work.incident
     quiet = incident.mode is Mode.DRY_RUN or incident.signal.severity not in PAGES or incident.clear_since is not None
+    quiet = quiet or incident.of_a_storm
     told = incident.told_at
     if quiet or told is None or incident.acknowledged_at is not None or incident.tellings >= work.policy.notifications:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -17,12 +17,14 @@ from byteport.model.signal import Signal
 from byteport.records.delivery import Message
 from byteport.records.figures import PollerRow
 from byteport.redaction import redact_text
-from byteport.sources.incoming import Heard, Malformed
+from byteport.sources.incoming import Heard, Malformed, Silent
 from byteport.sources.polling import Poller
 from byteport.stores import Ledger
 
 log: Any = structlog.get_logger("byteport.polling")
 PERIODS_OF_SILENCE = 3
+MOST_SILENT = 50
+LONGEST_WAIT = timedelta(hours=1)  # whatever a source asks for: nobody hears of it meanwhile
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,16 @@ class Polling:
             return Counter(failed=1)
         became = Counter(self._one(poller, one) for one in heard)
         self.ledger.polled(poller.name, _partly(heard))
+        silent = [one for one in heard if isinstance(one, Silent)][:MOST_SILENT]
+        told = {one.field: one.expected for one in silent}
+        self.ledger.parts_polled(poller.name, poller.period, self.configuration, told)
         return became
 
     def _failed(self, poller: Poller, problem: Exception) -> None:
         told = redact_text(str(problem)) or type(problem).__name__
         log.warning("source_not_answering", poller=poller.name, error=told)
-        self.ledger.polled(poller.name, told)
+        named = getattr(problem, "retry_after", None)
+        self.ledger.polled(poller.name, told, min(named, LONGEST_WAIT) if named is not None else None)
 
     def _one(self, poller: Poller, heard: Heard) -> str:
         if isinstance(heard, Malformed):
@@ -77,9 +83,11 @@ class Polling:
 
 
 def _partly(heard: Sequence[Heard]) -> str:
-    """A look that could not read anything of what it was to read is none."""
-    wrong = [one for one in heard if isinstance(one, Malformed)]
-    return f"{wrong[0].field}: {wrong[0].expected}" if wrong and len(wrong) == len(heard) else ""
+    """A look that could not read anything of what it was told is none. Of silent parts others have answered, if only
+    that there is nothing to tell."""
+    read = [one for one in heard if not isinstance(one, Silent)]
+    wrong = [one for one in read if isinstance(one, Malformed)]
+    return f"{wrong[0].field}: {wrong[0].expected}" if wrong and len(wrong) == len(read) else ""
 
 
 def watch(ledger: Ledger, policy: Policy) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from byteport.engine import postmortem
 from byteport.engine.from_page import from_page
+from byteport.engine.storms import key_of
 from byteport.engine.work import Work
 from byteport.grammar.plan import Do, Plan
 from byteport.grammar.story import Story
@@ -29,13 +30,15 @@ def escalation(work: Work) -> tuple[Message, ...]:
 
 def again(work: Work, reason: str) -> tuple[Message, ...]:
     """A page that nobody has taken, louder; nothing in a storm, which has its digests."""
-    if _storm_now(work):
+    if work.incident.of_a_storm or _storm_now(work):
         return ()
     return _messages(work, "escalation", reason, full=False, buttons=("ack",), loud=True)
 
 
 def taken(work: Work, by: str) -> tuple[Message, ...]:
-    """Who is on it. No reason for a mail."""
+    """Who is on it. No reason for a mail, nor for a word where a storm was told of as one."""
+    if work.incident.of_a_storm:
+        return ()
     told = _messages(work, "acknowledgement", by, full=False)
     return tuple(message for message in told if not message.channel.startswith(QUIET))
 
@@ -65,8 +68,11 @@ def _left_something(work: Work) -> bool:
 
 
 def resolution(work: Work) -> tuple[Message, ...]:
-    """How it ended; only where something was done or people had been told or asked before."""
+    """How it ended; only where something was done or people had been told or asked before. A storm's end is told for
+    all of it."""
     incident = work.incident
+    if incident.of_a_storm and not work.has_written:
+        return ()
     if not (work.has_written or incident.escalated_at or incident.asked):
         return ()
     return _messages(work, "resolution", incident.reason, full=False)
@@ -120,7 +126,7 @@ def _of_the_storm(work: Work, kind: Kind, reason: str) -> tuple[Message, ...]:
     page = work.page
     return tuple(
         Message(
-            kind=kind, channel=channel, dedup_key=f"{kind}|{page.name}|storm", title=f"{page.name}: storm",
+            kind=kind, channel=channel, dedup_key=key_of(page.name), title=f"{page.name}: storm",
             text=str(redact(reason)), dedup_seconds=page.escalate.once_per.total_seconds(),
             link=f"{work.policy.base_url.rstrip('/')}/",
         )

@@ -38,3 +38,22 @@ class PollerRow(Value):
     error: str = ""
     told_at: AwareDatetime | None = None
     succeeded_at: AwareDatetime | None = None
+
+
+class StormRow(Value):
+    """A runbook's storm: its incidents since `began_at`, the first of their targets as kind:key, and how they stand.
+    `digests`: how often people have heard how it stands; `is_over`: no more of them come, `left` of them are open."""
+
+    runbook: str
+    began_at: AwareDatetime
+    digests: int = 0
+    is_over: bool = False
+    incidents: int = 0
+    closed: int = 0
+    waiting: int = 0
+    acted: int = 0
+    targets: tuple[str, ...] = ()
+
+    @property
+    def left(self) -> int:
+        return self.incidents - self.closed

@@ -101,6 +101,7 @@ class Incident(Value):
     escalated_at: AwareDatetime | None = None
     told_at: AwareDatetime | None = None
     tellings: int = 0
+    of_a_storm: bool = False
     acknowledged_at: AwareDatetime | None = None
     acknowledged_by: str = ""
     acknowledgement_told: bool = False

@@ -65,6 +65,11 @@ class Malformed:
     expected: str
 
 
+@dataclass(frozen=True)
+class Silent(Malformed):
+    """A part of a source, by its name, that did not answer, while others did."""
+
+
 Heard = Alert | Signal | Malformed
 
 

@@ -1,7 +1,7 @@
 """A source that consists of several parts (endpoints, services, queries), each of which may answer or not.
 
 One that does not keeps none of the others from being told, and clears nothing of its own. A look whose parts were all
-silent is none: it raises what the first one raised. Otherwise what is silent stands among what was heard, as Malformed.
+silent is none: it raises what the first one raised. Otherwise what is silent stands among what was heard.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from byteport.errors import BytePortError, Transient
 from byteport.redaction import redact_text
-from byteport.sources.incoming import Malformed
+from byteport.sources.incoming import Silent
 
 Part = TypeVar("Part")
 Answer = TypeVar("Answer")
@@ -30,9 +30,9 @@ class Asked(Generic[Part, Answer]):
     answers: Sequence[tuple[Part, Answer]]
     silent: Sequence[tuple[Part, BytePortError]]
 
-    def told(self, name: Callable[[Part], str] = str) -> list[Malformed]:
+    def told(self, name: Callable[[Part], str] = str) -> list[Silent]:
         """The silent ones among what was heard: which it is, and why."""
-        return [Malformed(name(part), f"an answer ({redact_text(str(why))[:300]})") for part, why in self.silent]
+        return [Silent(name(part), f"an answer ({redact_text(str(why))[:300]})") for part, why in self.silent]
 
 
 def each(

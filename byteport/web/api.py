@@ -76,6 +76,11 @@ class Api:
         found = self.world.ledger.silences()
         return JSONResponse({"silences": [{**row.model_dump(mode="json"), "selects": row.selects} for row in found]})
 
+    def storms(self, _call: Call) -> Response:
+        """Those of which something is left: the storm itself, or incidents."""
+        found = self.world.ledger.storms()
+        return JSONResponse({"storms": [{**row.model_dump(mode="json"), "left": row.left} for row in found]})
+
     def pollers(self, _call: Call) -> Response:
         """The sources that are asked, and when each was last heard."""
         return JSONResponse({"pollers": [row.model_dump(mode="json") for row in self.world.ledger.pollers()]})

@@ -67,6 +67,7 @@ def _for_programs(world: World, door: Door, reception: Reception) -> list[Route]
         get("/api/v1/incidents/{id}/explanation", api.explanation),
         get("/api/v1/incidents/{id}/postmortem", api.postmortem),
         get("/api/v1/silences", api.silences),
+        get("/api/v1/storms", api.storms),
         get("/api/v1/pollers", api.pollers),
         get("/api/v1/runbooks", api.runbooks),
         get("/api/v1/runbooks/{slug}", api.runbook),

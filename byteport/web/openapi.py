@@ -39,6 +39,7 @@ def described() -> dict[str, Any]:
             "/api/v1/incidents/{id}/explanation": _get("Why, why not, and what would change it"),
             "/api/v1/incidents/{id}/postmortem": _get("Its story, once it has ended", "format"),
             "/api/v1/silences": _get("Silences that hold"),
+            "/api/v1/storms": _get("Storms, and how their incidents stand"),
             "/api/v1/pollers": _get("Sources that are asked, and when each was last heard"),
             "/api/v1/runbooks": _get("The installed runbooks"),
             "/api/v1/runbooks/{slug}": _get("One runbook, read off its page"),

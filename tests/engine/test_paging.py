@@ -108,22 +108,28 @@ def test_how_it_ended_is_told_where_it_was_told_first(world: World) -> None:
     assert (end.repeat_of, end.closes) == ("n1", True)
 
 
-def test_what_another_open_incident_stands_on_is_not_closed_with_the_first(world: World) -> None:
+def test_what_a_storm_stands_on_is_not_closed_with_one_of_its_incidents(world: World) -> None:
     """A storm's incidents were told of in one message."""
     world.ledger.storm_threshold = 1
     first, second, third = (escalated(world, valve=f"v{n}") for n in (1, 2, 3))
     told(world)
     storm = {one.incident for one in told(world, "escalation") if "storm" in one.message.title}
     assert storm == {second}, "the third said the same"
-    world.ledger.command(second, "close", "ada", "mended")
-    world.run(second)
-    (end,) = told(world, "resolution")
-    assert not end.closes
-    world.ledger.command(third, "close", "ada", "mended")
-    world.run(third)
+    for one in (second, third):
+        world.ledger.command(one, "close", "ada", "mended")
+        world.run(one)
+    assert told(world, "resolution") == [], "of a storm its own end is told"
+    world.engine().tend()
+    travel(world.url, 20 * 60)
+    world.engine().tend()
+    world.engine().deliver_due(100)
+    assert [one.message.title for one in told(world, "notice")] == ["ward_one: storm is over"]
+    world.ledger.command(first, "close", "ada", "mended")
+    world.run(first)
+    world.engine().tend()
+    world.engine().deliver_due(100)
     *_, last = told(world, "resolution")
-    assert (last.repeat_of, last.closes) == (end.repeat_of, True)
-    assert first != second
+    assert (last.message.title, last.closes) == ("ward_one: storm is over, and nothing of it left", True)
 
 
 def test_a_plan_that_waits_is_asked_for_with_its_steps_and_its_digest(world: World) -> None:

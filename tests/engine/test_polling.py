@@ -14,7 +14,7 @@ from byteport.engine.routing import Routing
 from byteport.errors import Permanent, Transient, Unavailable
 from byteport.model.alert import Alert
 from byteport.model.route import Route
-from byteport.sources.incoming import Heard, Malformed
+from byteport.sources.incoming import Heard, Malformed, Silent
 from byteport.testing.time_travel import travel
 from tests.ward.world import World
 
@@ -147,3 +147,50 @@ def test_a_ledger_that_is_away_counts_against_nobody(world: World) -> None:
 def test_secrets_in_an_error_stay_here(world: World) -> None:
     look(world, Scripted([Transient("cannot reach https://user:hunter2@prometheus/")]))
     assert "hunter2" not in world.ledger.pollers()[0].error
+
+
+def test_a_silent_part_is_told_of_by_itself_while_the_others_answer(world: World) -> None:
+    dead = Silent("shop.example:443", "an answer (out of reach)")
+    poller = Scripted([[dead], [dead, leak()], [dead], [dead], [dead], [], []])
+    for _ in range(5):
+        look(world, poller)
+        notices(world)
+    assert notices(world) == ["sources: scripted: shop.example:443 does not answer"]
+    assert world.ledger.listing(), "what the others tell is heard"
+    for _ in range(2):
+        look(world, poller)
+        notices(world)
+    assert notices(world) == [
+        "sources: scripted: shop.example:443 does not answer", "sources: scripted: shop.example:443 answers again",
+    ]  # fmt: skip
+    look(world, poller)
+    assert [row.name for row in world.ledger.pollers()] == ["scripted"]
+
+
+def test_a_part_that_is_silent_for_a_moment_is_no_news(world: World) -> None:
+    dead = Silent("shop.example:443", "an answer (out of reach)")
+    poller = Scripted([[dead], [dead], [], [dead], [dead], [], []])
+    for _ in range(7):
+        look(world, poller)
+        notices(world)
+    assert notices(world) == []
+
+
+def test_a_source_that_wants_to_be_left_alone_is(world: World) -> None:
+    poller = Scripted([Transient("slow down", retry_after=timedelta(minutes=5)), []])
+    for _ in range(5):
+        look(world, poller)
+    assert len(poller.asked) == 1
+    look(world, poller)
+    assert len(poller.asked) == 2
+    look(world, poller)
+    assert len(poller.asked) == 3, "whoever answers again is asked at every turn"
+
+
+def test_nobody_is_left_alone_for_longer_than_an_hour(world: World) -> None:
+    poller = Scripted([Transient("slow down", retry_after=timedelta(days=9)), []])
+    look(world, poller, timedelta(minutes=59))
+    look(world, poller, timedelta(minutes=2))
+    assert len(poller.asked) == 1
+    look(world, poller)
+    assert len(poller.asked) == 2

@@ -9,7 +9,7 @@ from time import monotonic
 import pytest
 
 from byteport.errors import Denied, Permanent, Transient
-from byteport.sources.incoming import Malformed
+from byteport.sources.incoming import Silent
 from byteport.sources.parts import each
 
 SOON = timedelta(seconds=0.3)
@@ -25,7 +25,7 @@ def answer(part: str) -> str:
 def test_what_answers_and_what_does_not_in_the_given_order():
     asked = each(["a", "away", "b"], answer)
     assert asked.answers == [("a", "A"), ("b", "B")]
-    assert asked.told() == [Malformed("away", "an answer (away)")]
+    assert asked.told() == [Silent("away", "an answer (away)")]
 
 
 def test_nothing_secret_of_an_error_is_told():
@@ -52,7 +52,7 @@ def test_one_that_hangs_is_silent_and_keeps_nobody_waiting():
     finally:
         over.set()
     assert [part for part, _ in asked.answers] == ["a"]
-    assert asked.told() == [Malformed("hangs", "an answer (nothing within 0 s)")]
+    assert asked.told() == [Silent("hangs", "an answer (nothing within 0 s)")]
 
 
 def test_who_wants_to_be_left_alone_is_asked_no_more():

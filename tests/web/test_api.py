@@ -16,6 +16,7 @@ GATED = [
     ("GET", "/metrics"),
     ("GET", "/api/v1/openapi.json"),
     ("GET", "/api/v1/silences"),
+    ("GET", "/api/v1/storms"),
     ("GET", "/api/v1/pollers"),
     ("POST", "/api/v1/signals"),
     ("GET", "/api/v1/incidents"),

@@ -22,6 +22,7 @@ from byteport.adapters.ledger.recount import Recount
 from byteport.adapters.ledger.saving import Saving
 from byteport.adapters.ledger.signals import Signals
 from byteport.adapters.ledger.silences import Silences
+from byteport.adapters.ledger.storms import Storms
 from byteport.adapters.ledger.stranded import StrandedRows
 from byteport.errors import Permanent
 from byteport.stores import Ledger
@@ -41,6 +42,7 @@ class PostgresLedger(
     Reading,
     Orders,
     Silences,
+    Storms,
     CountingLedger,
     StrandedRows,
     Auditing,

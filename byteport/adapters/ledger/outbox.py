@@ -30,13 +30,14 @@ returning d.*, (select r.reference from byteport.deliveries r
                 where d.repeats in (o.id, o.repeats) and i.phase <> 'closed' and i.id <> d.incident) as closes
 """
 
-# What a person has ended is over: whatever comes after it is a matter of its own.
+# What a person has ended is over: whatever comes after it is a matter of its own. A matter of many incidents (a storm)
+# is not over with one of them.
 _EARLIER = """
 select d.id, d.repeats, d.message, i.phase is not null and i.phase = 'closed' as is_over
 from byteport.deliveries d left join byteport.incidents i on i.id = d.incident
 where d.dedup_key = %s and d.channel = %s and d.state in ('due', 'sending', 'sent')
   and (d.message ->> 'dry_run')::boolean = %s and d.created_at > %s
-  and (i.id is null or not (i.phase = 'closed' and i.ending in ('closed', 'cancelled')))
+  and (i.id is null or %s or not (i.phase = 'closed' and i.ending in ('closed', 'cancelled')))
 order by d.created_at desc, d.id desc
 """
 
@@ -124,7 +125,7 @@ def post(cursor: Cursor, incident: str | None, messages: Sequence[Message], now:
     to what was told of it first. None: it concerns no incident."""
     advise(cursor, "matter", [f"{message.channel}:{message.dedup_key}" for message in messages])
     for place, message in enumerate(messages):
-        earlier = _earlier(cursor, message, now)
+        earlier = _earlier(cursor, message, now, of_many=incident is None)
         state, repeats = _state(message, earlier)
         if repeats is None and message.kind in ADDS:
             repeats = _first_told(cursor, incident, message)
@@ -149,9 +150,9 @@ def post(cursor: Cursor, incident: str | None, messages: Sequence[Message], now:
         )
 
 
-def _earlier(cursor: Cursor, message: Message, now: datetime) -> list[Row]:
+def _earlier(cursor: Cursor, message: Message, now: datetime, *, of_many: bool) -> list[Row]:
     since = now - timedelta(seconds=message.dedup_seconds)
-    cursor.execute(_EARLIER, [clean(message.dedup_key), clean(message.channel), message.dry_run, since])
+    cursor.execute(_EARLIER, [clean(message.dedup_key), clean(message.channel), message.dry_run, since, of_many])
     return list(cursor.fetchall())
 
 

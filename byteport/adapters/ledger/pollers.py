@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from byteport.adapters.ledger.base import Stored, now_of
@@ -20,14 +20,32 @@ on conflict (name) do update set period = excluded.period, asked_at = excluded.a
     since = case when p.configuration = excluded.configuration then p.since else excluded.since end,
     configuration = excluded.configuration
 where p.asked_at <= excluded.asked_at - excluded.period / 2
+  and coalesce(p.not_before <= excluded.asked_at, true)
 returning name
 """
 
 _POLLED = """
 update byteport.pollers set error = %(error)s,
     since = case when %(error)s = '' then byteport.clock() else since end,
-    succeeded_at = case when %(error)s = '' then byteport.clock() else succeeded_at end
+    succeeded_at = case when %(error)s = '' then byteport.clock() else succeeded_at end,
+    not_before = byteport.clock() + %(again_in)s::interval
 where name = %(name)s returning name
+"""
+
+_SILENT = """
+insert into byteport.pollers as p (name, period, configuration, asked_at, since, error)
+values (%(name)s, %(period)s, %(configuration)s, byteport.clock(), byteport.clock(), %(error)s)
+on conflict (name) do update set period = excluded.period, asked_at = excluded.asked_at, error = excluded.error,
+    since = case when p.configuration = excluded.configuration then p.since else excluded.since end,
+    configuration = excluded.configuration
+"""
+_HEARD = """
+update byteport.pollers
+set asked_at = byteport.clock(), since = byteport.clock(), succeeded_at = byteport.clock(), error = ''
+where starts_with(name, %(prefix)s) and told_at is not null and not name = any (%(silent)s)
+"""
+_FORGOTTEN = """
+delete from byteport.pollers where starts_with(name, %(prefix)s) and told_at is null and not name = any (%(silent)s)
 """
 
 _CHANGED = """
@@ -58,8 +76,21 @@ class PollerRows(Stored):
         values = {"name": clean(name), "period": period, "configuration": clean(configuration)}
         return bool(self.rows(_BEGINS, values))
 
-    def polled(self, name: str, error: str) -> None:
-        self.rows(_POLLED, {"name": clean(name), "error": clean(error)[:1000]})
+    def polled(self, name: str, error: str, again_in: timedelta | None = None) -> None:
+        self.rows(_POLLED, {"name": clean(name), "error": clean(error)[:1000], "again_in": again_in})
+
+    def parts_polled(self, name: str, period: timedelta, configuration: str, silent: Mapping[str, str]) -> None:
+        """A silent part is a source of its own while it is silent, and until it is told that it answers again."""
+        known = {clean(f"{name}: {part}"): clean(error)[:1000] for part, error in silent.items()}
+        values = {"period": period, "configuration": clean(configuration), "prefix": clean(f"{name}: ")}
+
+        def note(cursor: Cursor) -> None:
+            for part, error in known.items():
+                cursor.execute(_SILENT, {**values, "name": part, "error": error})
+            cursor.execute(_HEARD, {**values, "silent": list(known)})
+            cursor.execute(_FORGOTTEN, {**values, "silent": list(known)})
+
+        self.run(note)
 
     def pollers(self) -> list[PollerRow]:
         return [PollerRow.model_validate(row) for row in self.rows(_ROWS)]
