@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from datetime import timedelta
-
 import click
 
 from byteport.cli.output import print_json, table, with_json
 from byteport.cli.scene import Scene, person
-
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-LONGEST = timedelta(days=90)
 
 
 @click.group()
@@ -27,7 +21,9 @@ def silence() -> None:
 @click.pass_obj
 def add(scene: Scene, matches: tuple[str, ...], length: str, why: str, as_json: bool) -> None:
     """Silence what matches: labels of the signal, or runbook, target, kind, signal and source."""
-    match, lasts = _match(matches), _length(length)
+    from byteport.shown.silencing import length_of, match_of
+
+    match, lasts = match_of(matches), length_of(length)
     if not why.strip():
         raise click.UsageError("--why: a reason, for whoever finds it silenced")
     with scene.world() as world:
@@ -69,23 +65,3 @@ def end(scene: Scene, number: int, as_json: bool) -> None:
         if not world.ledger.end_silence(number, person()):
             raise BadInput("number", f"the number of a silence of BytePort's own that holds, got {number}")
     print_json({"ended": number}) if as_json else click.echo(f"silence {number} has ended")
-
-
-def _match(matches: tuple[str, ...]) -> dict[str, str]:
-    told: dict[str, str] = {}
-    for one in matches:
-        name, sign, value = one.partition("=")
-        if not sign or not name.strip():
-            raise click.UsageError(f"--match: NAME=VALUE, got {one!r}")
-        if told.setdefault(name.strip(), value.strip()) != value.strip():
-            raise click.UsageError(f"--match: {name.strip()} twice with two values matches nothing")
-    return told
-
-
-def _length(text: str) -> timedelta:
-    if not re.fullmatch(r"(\d{1,6}[smhd])+", text):
-        raise click.UsageError(f"--for: a length such as 30m, 2h or 1d12h, got {text!r}")
-    lasts = timedelta(seconds=sum(int(n) * UNITS[unit] for n, unit in re.findall(r"(\d+)([smhd])", text)))
-    if not timedelta(0) < lasts <= LONGEST:
-        raise click.UsageError(f"--for: more than nothing and at most 90d, got {text!r}")
-    return lasts

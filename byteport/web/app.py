@@ -22,6 +22,7 @@ from byteport.web.openapi import described
 from byteport.web.pages import HERE, Templates
 from byteport.web.reception import Reception
 from byteport.web.serving import Call, Endpoint, Hardened, Served, for_anybody, for_people, for_programs
+from byteport.web.standing_pages import StandingPages
 from byteport.web.tokens import token_of
 from byteport.web.webhooks import Webhooks
 from byteport.web.world import World
@@ -81,6 +82,7 @@ def _for_people(console: Console, door: Door) -> list[Route]:
     def people(endpoint: Callable[[Call], Response]) -> Served:
         return for_people(door, endpoint)
 
+    standing = StandingPages(console.world, console.page)
     return [
         Route("/login", for_anybody(console.login), methods=["GET"]),
         Route("/login", for_anybody(console.enter), methods=["POST"]),
@@ -91,6 +93,11 @@ def _for_people(console: Console, door: Door) -> list[Route]:
         Route("/runbooks", people(console.runbooks), methods=["GET"]),
         Route("/runbooks/{slug}", people(console.runbook), methods=["GET"]),
         Route("/guards", people(console.guards), methods=["GET"]),
+        Route("/silences", people(standing.silences), methods=["GET"]),
+        Route("/silences", people(standing.silence), methods=["POST"]),
+        Route("/silences/{id}/end", people(standing.end_silence), methods=["POST"]),
+        Route("/storms/{runbook}/end", people(standing.end_storm), methods=["POST"]),
+        Route("/sources", people(standing.sources), methods=["GET"]),
         Route("/pause", people(console.pause), methods=["POST"]),
         Route("/resume", people(console.resume), methods=["POST"]),
     ]

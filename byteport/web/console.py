@@ -58,7 +58,7 @@ class Console:
         figures = self.world.ledger.figures()
         older = found[-1].id if len(found) == PAGE else ""
         name = "incident_rows.html" if "part" in call.query else "incidents.html"
-        return self._page(call, name, lines=found, every=every, before=before, older=older, figures=figures)
+        return self.page(call, name, lines=found, every=every, before=before, older=older, figures=figures)
 
     def incident(self, call: Call) -> Response:
         """The whole page, or (`part`) what changes while the incident runs; 204 when nothing has since `seen`."""
@@ -70,7 +70,7 @@ class Console:
         page = self.world.pages.by_name.get(found.incident.runbook)
         outlook = outlook_of(found, self.world.ledger, self.world.pages, self.world.policy)
         name = "incident_body.html" if "part" in call.query else "incident.html"
-        return self._page(
+        return self.page(
             call, name, record=found, incident=found.incident, page=page,
             stations=course.course_of(found), steps=steps.steps_of(found), verdicts=verdicts.verdicts_of(found),
             fields=[(line, evidence.figures_of(line)) for line in evidence.evidence_of(found)],
@@ -89,7 +89,7 @@ class Console:
 
     def runbooks(self, call: Call) -> Response:
         promotions = {row.runbook: row for row in self.world.ledger.promotions()}
-        return self._page(call, "runbooks.html", pages=listed(self.world.pages, self.world.policy, promotions))
+        return self.page(call, "runbooks.html", pages=listed(self.world.pages, self.world.policy, promotions))
 
     def runbook(self, call: Call) -> Response:
         """Generated from the page; a hyphen is an underscore."""
@@ -101,10 +101,10 @@ class Console:
             return RedirectResponse(f"/runbooks/{page.name}", 308)
         promotions = {row.runbook: row for row in self.world.ledger.promotions()}
         told = shown(page, self.world.policy, promotions.get(page.name))
-        return self._page(call, "runbook.html", page=page, told=told, promotion=promotions.get(page.name))
+        return self.page(call, "runbook.html", page=page, told=told, promotion=promotions.get(page.name))
 
     def guards(self, call: Call) -> Response:
-        return self._page(call, "guards.html", guards=guards.fetch(self.world.ledger, self.world.pages))
+        return self.page(call, "guards.html", guards=guards.fetch(self.world.ledger, self.world.pages))
 
     def pause(self, call: Call) -> Response:
         form = call.form()
@@ -120,7 +120,8 @@ class Console:
         self.world.ledger.resume(runbook, call.visitor.who)
         return RedirectResponse(local_path(form.get("next", "/")), 303)
 
-    def _page(self, call: Call, name: str, status: int = 200, **told: object) -> Response:
+    def page(self, call: Call, name: str, status: int = 200, **told: object) -> Response:
+        """A template, with what every page shows."""
         standing = {
             "who": call.visitor.who,
             "form_token": call.visitor.form_token,
@@ -131,4 +132,4 @@ class Console:
         return HTMLResponse(self.templates.render(name, **standing, **told), status)
 
     def _missing(self, call: Call, why: str) -> Response:
-        return self._page(call, "missing.html", 404, why=why)
+        return self.page(call, "missing.html", 404, why=why)

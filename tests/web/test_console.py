@@ -22,7 +22,7 @@ def incident(service: Service, signal: dict[str, Any]) -> str:
 
 def test_whoever_has_not_logged_in_sees_the_login_and_comes_back_where_he_wanted(service: Service) -> None:
     with service.anybody() as client:
-        for path in ("/", "/incidents/x", "/runbooks", f"/runbooks/{SLUG}", "/guards"):
+        for path in ("/", "/incidents/x", "/runbooks", f"/runbooks/{SLUG}", "/guards", "/silences", "/sources"):
             answer = client.get(path)
             assert (answer.status_code, answer.headers["location"]) == (303, f"/login?next={path}")
         answer = client.post("/login", data={"token": TOKEN, "who": "Ada", "next": "/guards"})
