@@ -33,6 +33,7 @@ def pollers_of(settings: Settings, ledger: People) -> tuple[Poller, ...]:
         "silences": lambda: _silences(settings, ledger), "github": lambda: _github(settings),
         "tls": lambda: _tls(settings), "datadog": lambda: _datadog(settings),
         "cloudwatch": lambda: _cloudwatch(settings), "render": lambda: _render(settings),
+        "vitals": lambda: _vitals(settings),
     }  # fmt: skip
     made: dict[str, Poller] = {}
     why: dict[str, str] = {}
@@ -115,6 +116,23 @@ def _tls(settings: Settings) -> Iterator[Poller]:
     timeout = timedelta(seconds=section.timeout)
     endpoints = tuple(Endpoint(told.host, told.port, told.server_name, told.starttls) for told in section.endpoints)
     yield TlsPoller(TlsReader(timeout, section.ca_file), endpoints, timedelta(seconds=section.period), timeout)
+
+
+def _vitals(settings: Settings) -> Iterator[Poller]:
+    section = settings.pollers.vitals
+    if not section.enabled or not settings.hosts:
+        return
+    from byteport.adapters.host_vitals import HostVitals
+    from byteport.adapters.hosts import Hosts
+    from byteport.sources.vitals import VitalRules, VitalsPoller
+
+    period, timeout = timedelta(seconds=section.period), timedelta(seconds=section.timeout)
+    rules = VitalRules(
+        section.cpu_percent / 100, section.cpu_seconds, section.memory_percent / 100, section.memory_seconds,
+        section.disk_percent / 100, section.inodes_percent / 100,
+    )  # fmt: skip
+    looking = HostVitals(Hosts(settings.hosts), timeout)
+    yield VitalsPoller(looking, tuple(settings.hosts), rules, period, timeout)
 
 
 def _sentry(settings: Settings) -> Iterator[Poller]:

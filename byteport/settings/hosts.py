@@ -58,6 +58,29 @@ class HostSection(Section):
         return self
 
 
+class VitalsPollerSection(Section):
+    """CPU, memory, disk, inodes and OOM kills of every one of `hosts`, looked at by BytePort itself."""
+
+    enabled: bool = False
+    """Whether it runs."""
+    cpu_percent: float = Field(default=90.0, ge=1, le=100)
+    """Share of the CPUs that is busy from which it is told."""
+    cpu_seconds: float = Field(default=300.0, ge=0, le=86_400)
+    """Seconds that it must last."""
+    memory_percent: float = Field(default=90.0, ge=1, le=100)
+    """Share of the memory that cannot be had any more (page cache can)."""
+    memory_seconds: float = Field(default=120.0, ge=0, le=86_400)
+    """Seconds that it must last."""
+    disk_percent: float = Field(default=85.0, ge=1, le=100)
+    """Share of a file system's bytes."""
+    inodes_percent: float = Field(default=85.0, ge=1, le=100)
+    """Share of a file system's inodes."""
+    period: Seconds = 30.0
+    """Seconds between two looks."""
+    timeout: Seconds = 10.0
+    """Seconds that one host may take. A look at all of them takes 25."""
+
+
 def problems_of(hosts: dict[str, HostSection]) -> list[str]:
     """Jump hosts that do not exist, and ways that lead round in a circle."""
     wrong = [

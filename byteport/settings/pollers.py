@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, StringConstraints, field_validator, model
 from byteport.model.signal import Severity
 from byteport.model.target import Key, Text
 from byteport.settings.channels import HttpUrl
+from byteport.settings.hosts import VitalsPollerSection
 from byteport.settings.metrics import (
     CloudWatchPollerSection,
     DatadogPollerSection,
@@ -226,6 +227,8 @@ class PollersSection(Section):
     """Failed workflow runs, asked for."""
     tls: TlsPollerSection = Field(default_factory=TlsPollerSection)
     """Certificates as they are served."""
+    vitals: VitalsPollerSection = Field(default_factory=VitalsPollerSection)
+    """Hosts: CPU, memory, disk, inodes, OOM kills."""
     sentry: SentryPollerSection = Field(default_factory=SentryPollerSection)
     """Spikes of Sentry's issues."""
     datadog: DatadogPollerSection = Field(default_factory=DatadogPollerSection)
@@ -241,6 +244,7 @@ class PollersSection(Section):
         yield from ((f"silences of {name}", section.period) for name, section in self.alertmanager.items())
         yield from ((f"github {repository}", self.github.period) for repository in self.github.repositories)
         yield from [("tls", self.tls.period)] if self.tls.endpoints else []
+        yield from [("vitals", self.vitals.period)] if self.vitals.enabled else []
         yield from [("sentry", self.sentry.period)] if self.sentry.enabled else []
         yield from [("datadog", self.datadog.period)] if self.datadog.metrics else []
         yield from ((f"cloudwatch {name}", section.period) for name, section in self.cloudwatch.items())

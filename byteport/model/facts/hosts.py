@@ -26,3 +26,40 @@ class UnitState(Value):
     def __str__(self) -> str:
         ended = f", exit status {self.status}" if self.is_over else ""
         return f"{self.name}: {self.active} ({self.sub}), {self.result}{ended}"
+
+
+class MountUse(Value):
+    """A file system that is written to, where it is mounted. `inodes_total` None: it makes them as it needs them."""
+
+    mount: str
+    device: str
+    bytes_used: int
+    bytes_available: int
+    inodes_total: int | None = None
+    inodes_free: int | None = None
+
+    @property
+    def bytes_fraction(self) -> float:
+        """Used of what an ordinary user may use, as df counts."""
+        whole = self.bytes_used + self.bytes_available
+        return self.bytes_used / whole if whole else 0.0
+
+    @property
+    def inodes_fraction(self) -> float:
+        if not self.inodes_total or self.inodes_free is None:
+            return 0.0
+        return 1 - self.inodes_free / self.inodes_total
+
+
+class Vitals(Value):
+    """One look at a host. `busy` and `total` are the CPUs' ticks since its boot, which two looks make a share of;
+    `oom_kills` None: its kernel does not count them. `unread` names what it could not tell."""
+
+    busy: int
+    total: int
+    boot: int
+    memory_total: int
+    memory_available: int
+    oom_kills: int | None = None
+    mounts: tuple[MountUse, ...] = ()
+    unread: tuple[str, ...] = ()
