@@ -17,6 +17,7 @@ from byteport.channels.slack_blocks import blocks, line
 from byteport.records.incident import Phase
 from tests.github_server import TOKEN
 from tests.pages.pipeline import HELM
+from tests.sentry_server import raised
 from tests.web.conftest import SECRET, serving
 from tests.web.conftest import standing as standing
 
@@ -91,6 +92,31 @@ def test_nothing_of_a_failed_run_s_log_gets_through(pipeline, capfd) -> None:
     out = capfd.readouterr()
     assert birds(out.out + out.err) == []
     assert TOKEN not in everything_stored(pipeline.url) + out.out + out.err
+
+
+def test_nothing_of_an_event_gets_through(desk, capfd) -> None:
+    """What Sentry keeps of an error: its title, culprit, message and frames, a request and a user."""
+    desk.sentry.title = f"ETIMEDOUT {TEXT[:400]}"
+    desk.sentry.exceptions = [
+        raised("OperationalError", canary, ("shop.web", canary[:60])) for canary in CANARIES.values()
+    ]
+    incident = desk.treat(note=TEXT[:2000])
+    assert incident.phase is Phase.ESCALATE
+    desk.ledger.command(incident.id, "close", "ada", "seen")
+    assert desk.run(incident.id).phase is Phase.CLOSED
+    for sent in desk.notebook.sent:
+        shown = [
+            as_markdown(sent),
+            html(sent),
+            body_of(sent),
+            line(sent.message),
+            json.dumps(blocks(sent, buttons=True)),
+        ]
+        assert birds("\n".join(shown)) == []
+    assert desk.notebook.sent
+    assert birds(everything_stored(desk.url)) == []
+    out = capfd.readouterr()
+    assert birds(out.out + out.err) == []
 
 
 @pytest.mark.parametrize("broken", [False, True])
