@@ -34,6 +34,7 @@ up: setup ## run the whole fleet on this machine with embedded servers
 test: setup-dev ## install what the tests need, lint, and run the whole suite
 	@tests/install-servers
 	@tests/install-descriptions
+	@tests/make-host-tree >/dev/null
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 

@@ -132,7 +132,10 @@ def _boot(undo: ExitStack, folder: Path, root: Path, name: str, bridge: str) -> 
 
 
 def _child_of(pid: int) -> int:
-    told = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    try:
+        told = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return 0
     return int(told[0]) if told else 0
 
 

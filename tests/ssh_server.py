@@ -109,7 +109,11 @@ class SshServer:
 
 
 def children_of(pid: int) -> list[int]:
-    told = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    """Those that are there now; one that ends meanwhile has none."""
+    try:
+        told = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
     return [found for child in map(int, told) for found in (child, *children_of(child))]
 
 

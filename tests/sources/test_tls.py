@@ -13,7 +13,7 @@ from byteport.adapters.tls import TlsReader
 from byteport.errors import Transient
 from byteport.model.alert import Alert
 from byteport.model.facts.tls import ServedCertificate
-from byteport.sources.incoming import Malformed
+from byteport.sources.incoming import Silent
 from byteport.sources.tls import Endpoint, TlsPoller, alerts_of, in_turn
 from tests.certificates import Authority, serving
 
@@ -130,7 +130,7 @@ def test_one_that_hangs_keeps_none_of_the_others_waiting(authority, reader, tmp_
         told = poller(reader, hangs, good, hangs, 1).ask(datetime.now(UTC))
         assert monotonic() - began < 8
     kinds = [type(one) for one in told]
-    assert kinds == [Alert, Malformed, Malformed, Malformed]
+    assert kinds == [Alert, Silent, Silent, Silent]
 
 
 # -- chains -------------------------------------------------------------------------------------------------------------------
