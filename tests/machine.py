@@ -42,6 +42,7 @@ class Machine:
     key: Path
     known_hosts: Path
     leader: int
+    bridge: str
     user: str = USER
     port: int = 22
 
@@ -66,6 +67,15 @@ class Machine:
 @contextmanager
 def running() -> Iterator[Machine]:
     """Booted, and gone without a trace afterwards."""
+    with booting() as machine:
+        eventually(machine.is_up, within=30)
+        eventually(lambda: _answers(machine.address), within=30)
+        yield machine
+
+
+@contextmanager
+def booting() -> Iterator[Machine]:
+    """As soon as it has a PID 1."""
     with ExitStack() as undo:
         folder = Path(tempfile.mkdtemp(prefix="byteport-host-", dir="/tmp"))
         undo.callback(shutil.rmtree, folder)
@@ -76,10 +86,7 @@ def running() -> Iterator[Machine]:
         address = f"{net}.11"
         _furnish(folder, root, name, address)
         leader = _boot(undo, folder, root, name, bridge)
-        machine = Machine(name, address, root, folder / "user_key", folder / "known_hosts", leader)
-        eventually(machine.is_up, within=30)
-        eventually(lambda: _answers(address), within=30)
-        yield machine
+        yield Machine(name, address, root, folder / "user_key", folder / "known_hosts", leader, bridge)
 
 
 def _bridge(undo: ExitStack) -> tuple[str, str]:
@@ -140,15 +147,20 @@ def _child_of(pid: int) -> int:
 
 
 def _power_off(nspawn: subprocess.Popen[bytes]) -> None:
-    leader = _child_of(nspawn.pid) if alive(nspawn.pid) else 0
-    with suppress(ProcessLookupError):
-        if leader:
-            os.kill(leader, signal.SIGRTMIN + 4)
+    """Asked first; one that does not go (it had only begun to boot) is ended with everything in it, by its PID 1."""
+    leader = _child_of(nspawn.pid)
     try:
-        nspawn.wait(20)
+        with suppress(ProcessLookupError):
+            if leader:
+                os.kill(leader, signal.SIGRTMIN + 4)
+        nspawn.wait(8)
     except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):
+            if leader:
+                os.kill(leader, signal.SIGKILL)
         nspawn.kill()
         nspawn.wait(10)
+    eventually(lambda: not (leader and alive(leader)), within=10)
 
 
 def _answers(address: str) -> bool:

@@ -50,7 +50,7 @@ class UserUnits:
         """The unit stays loaded when it has ended, so that its result can be read and its name is not free again."""
         if not argv or not argv[0].startswith("/"):
             raise Permanent("a command begins with the absolute path of a program")
-        self._stays(host)
+        self.check(host)
         length = f"{timeout.total_seconds():g}"
         self._manager(
             host,
@@ -64,8 +64,9 @@ class UserUnits:
             ),
         )  # fmt: skip
 
-    def _stays(self, host: str) -> None:
-        """The manager of a user who does not linger ends with its last connection, and all its units with it."""
+    def check(self, host: str) -> None:
+        """Raises Denied for a user who does not linger: its manager ends with its last connection, and all its units
+        with it."""
         transport = self.hosts.get(host)
         user = _answer(host, transport, ("id", "-u")).strip()
         told = transport.run(("loginctl", "show-user", user, "--property=Linger"))

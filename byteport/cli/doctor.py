@@ -34,7 +34,7 @@ class Finding:
 @with_json
 @click.pass_obj
 def doctor(scene: Scene, as_json: bool) -> int:
-    """Check stores, clocks, migrations, databases and grants; exit 1 when something failed."""
+    """Check stores, clocks, migrations, databases, grants and hosts; exit 1 when something failed."""
     found = list(findings(scene))
     sick = any(finding.word == "failed" for finding in found)
     if as_json:
@@ -55,6 +55,7 @@ def findings(scene: Scene) -> Iterator[Finding]:
         with found(settings) as reachable:
             yield from _stores(reachable)
             yield from _databases(reachable)
+            yield from _hosts(reachable)
     except BadConfiguration as wrong:
         for key, expected in wrong.problems:
             yield Finding(key, "failed", expected)
@@ -138,6 +139,44 @@ def _databases(settings: Settings) -> Iterator[Finding]:
                     return world.readers.database.state_breakdown(key)
 
                 yield _tried(f"database {name}, {login}", look, f"{database.key}: sees every session")
+
+
+def _hosts(settings: Settings) -> Iterator[Finding]:
+    """Whether each lets us in, and whether those that are to run commands can: many at once, so that one that hangs
+    costs its own time and no other's."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from byteport.adapters.host_units import UserUnits
+    from byteport.adapters.hosts import Hosts
+
+    hosts = Hosts(settings.hosts)
+
+    def let_in(name: str) -> Finding:
+        return _tried(f"host {name}", lambda: hosts.get(name).run(("true",)), "lets us in")
+
+    def lingers(name: str) -> Finding:
+        return _tried(f"host {name}, commands", lambda: UserUnits(hosts).check(name), "the user lingers")
+
+    try:
+        with ThreadPoolExecutor(max_workers=16, thread_name_prefix="doctor") as pool:
+            yield from pool.map(let_in, settings.hosts)
+            yield from pool.map(lingers, sorted(_named_hosts(settings) & set(settings.hosts)))
+    finally:
+        hosts.close()
+
+
+def _named_hosts(settings: Settings) -> set[str]:
+    """Those that a runbook's option names."""
+    from byteport import plugins
+
+    pages = {page.name: page for page in plugins.find(settings.pages_folder).pages}
+    return {
+        str(settings.runbooks[name].options.get(option.name))
+        for name, page in pages.items()
+        if name in settings.runbooks
+        for option in page.options
+        if option.names == "hosts"
+    }
 
 
 def _tried(check: str, ask: Callable[[], object], good: str) -> Finding:
