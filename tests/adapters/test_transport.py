@@ -149,7 +149,9 @@ def test_a_connection_that_died_is_made_anew_and_nothing_is_run_twice(sshd, over
 
 def test_a_host_that_goes_down_during_a_command_is_told_and_the_command_not_sent_again(sshd, over, tmp_path):
     host = over()
-    threading.Thread(target=lambda: (eventually((tmp_path / "count").exists), sshd.hang_up())).start()
+    count = tmp_path / "count"
+    begun = lambda: count.exists() and count.read_text() == "once\n"  # noqa: E731
+    threading.Thread(target=lambda: (eventually(begun), sshd.hang_up())).start()
     with pytest.raises(Transient, match="whether it has run is not known"):
         host.run(("sh", "-c", f"echo once >> {tmp_path}/count; sleep 20"))
     assert host.run(("true",)).status == 0
