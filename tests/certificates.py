@@ -96,6 +96,7 @@ def serving(pem: Path | None, before: Callable[[socket.socket], None] = lambda _
     def shake(raw: socket.socket) -> None:
         with suppress(OSError), raw:
             before(raw)
+            raw.getpeername()  # whoever has gone already would leave Python with a socket that nobody can close
             with context.wrap_socket(raw, server_side=True) as wrapped:
                 wrapped.settimeout(5)
                 wrapped.recv(1)

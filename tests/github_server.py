@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from tests.http_server import Asked, Loopback, Reply, loopback
@@ -229,10 +230,17 @@ def _page(found: list[Any], query: dict[str, str]) -> list[Any]:
     return found[(page - 1) * size : page * size]
 
 
+@cache
+def _warmed() -> None:
+    """The description is read and made ready once, and before anybody waits for the first answer."""
+    held_to_github(Asked("GET", "/rate_limit", {}, {}, b""), Reply(404))
+
+
 @contextmanager
 def running() -> Iterator[tuple[GitHub, Loopback]]:
     """GitHub, and the storage of another origin where its logs lie (as `github.http` and the second)."""
     github = GitHub()
+    _warmed()
 
     def stored(asked: Asked) -> Reply:
         return Reply(200, github.logs[int(asked.path.rpartition("/")[2])], {"Content-Type": "text/plain"})

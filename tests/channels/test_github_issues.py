@@ -26,7 +26,7 @@ def github() -> Iterator[GitHub]:
 
 @pytest.fixture
 def channel(github: GitHub) -> GitHubIssuesChannel:
-    issues = GitHubIssues(adapter.api(TOKEN, github.http.url, timedelta(seconds=1)), REPOSITORY)
+    issues = GitHubIssues(adapter.api(TOKEN, github.http.url, timedelta(seconds=3)), REPOSITORY)
     return GitHubIssuesChannel(issues, ("ops",))
 
 
