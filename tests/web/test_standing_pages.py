@@ -9,6 +9,7 @@ import pytest
 from byteport.model.signal import Mode, Signal
 from byteport.model.target import Target, TargetKind
 from byteport.stores import Opening
+from byteport.testing.time_travel import travel
 from tests.web.conftest import SLUG, Service, form_token
 
 HOSTILE = "<script>alert(1)</script>"
@@ -117,8 +118,14 @@ def test_sources_say_how_they_are(service: Service) -> None:
     for name, error in (("prometheus main", ""), ("tls: shop.example:443", "an answer (out of reach)")):
         ledger.poll_begins(name, timedelta(seconds=30), "c1")
         ledger.polled(name, error)
+    ledger.poll_begins("sentry", timedelta(seconds=30), "c1")
     with service.person() as client:
         page = client.get("/sources").text
+        travel(service.world.settings.ledger_dsn, 91)
+        later = client.get("/sources").text
+    assert "not asked yet" in page
+    assert "overdue" in later
+    assert "overdue" not in page
     assert "answers" in page
     assert "out of reach" in page
     assert "/webhooks/alertmanager" in page
