@@ -23,7 +23,6 @@ from byteport.stores import Ledger
 
 log: Any = structlog.get_logger("byteport.polling")
 PERIODS_OF_SILENCE = 3
-MOST_SILENT = 50
 LONGEST_WAIT = timedelta(hours=1)  # whatever a source asks for: nobody hears of it meanwhile
 
 
@@ -55,7 +54,7 @@ class Polling:
             return Counter(failed=1)
         became = Counter(self._one(poller, one) for one in heard)
         self.ledger.polled(poller.name, _partly(heard))
-        silent = [one for one in heard if isinstance(one, Silent)][:MOST_SILENT]
+        silent = [one for one in heard if isinstance(one, Silent)]
         told = {one.field: one.expected for one in silent}
         self.ledger.parts_polled(poller.name, poller.period, self.configuration, told)
         return became
