@@ -139,11 +139,13 @@ def _boot(undo: ExitStack, folder: Path, root: Path, name: str, bridge: str) -> 
 
 
 def _child_of(pid: int) -> int:
-    try:
-        told = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return 0
-    return int(told[0]) if told else 0
+    """The PID 1 inside; nspawn's first child only prepares it, and is gone a moment later."""
+    with suppress(OSError):
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            told = Path(f"/proc/{child}/status").read_text()
+            if any(line.startswith("NSpid:") and line.split()[-1] == "1" for line in told.splitlines()):
+                return int(child)
+    return 0
 
 
 def _power_off(nspawn: subprocess.Popen[bytes]) -> None:
