@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from byteport.ports_hosts import HostUnits, HostUnitsStarting
 from byteport.settings import Settings
 from byteport.wiring_github import NotConfigured
 
+if TYPE_CHECKING:
+    from byteport.adapters.hosts import Hosts
+
 
 @dataclass
 class Ways:
-    """One pool of connections for both; `close` gives them back."""
+    """One pool of connections for looking, polling and acting; `close` gives them back."""
 
     settings: Settings
     looks: bool
@@ -21,13 +24,19 @@ class Ways:
     _closing: list[Any] = field(default_factory=list)
 
     @cached_property
-    def _units(self) -> Any:
-        from byteport.adapters.host_units import UserUnits
+    def pool(self) -> Hosts:
+        """The connections, made when they are first needed."""
         from byteport.adapters.hosts import Hosts
 
-        hosts = Hosts(self.settings.hosts)
-        self._closing.append(hosts)
-        return UserUnits(hosts)
+        made = Hosts(self.settings.hosts)
+        self._closing.append(made)
+        return made
+
+    @cached_property
+    def _units(self) -> Any:
+        from byteport.adapters.host_units import UserUnits
+
+        return UserUnits(self.pool)
 
     @property
     def looking(self) -> HostUnits:

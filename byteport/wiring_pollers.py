@@ -17,6 +17,7 @@ from byteport.settings.pollers import HttpSourceSection, PrometheusSection
 from byteport.sources.incoming import Heard
 from byteport.sources.polling import Poller
 from byteport.stores_people import People
+from byteport.wiring_hosts import Ways
 
 if TYPE_CHECKING:
     from byteport.adapters.http_api import HttpApi
@@ -24,16 +25,16 @@ if TYPE_CHECKING:
     from byteport.sources.prometheus import PromqlRule
 
 
-def pollers_of(settings: Settings, ledger: People) -> tuple[Poller, ...]:
+def pollers_of(settings: Settings, ledger: People, hosts: Ways | None = None) -> tuple[Poller, ...]:
     """All but the databases', with the names that `PollersSection.periods` gives to the clock. One that cannot be made
     (a secret's file that is gone, a token that is missing) costs no other kind: it says so when it is asked, and people
-    are told as of any source that does not answer."""
+    are told as of any source that does not answer. `hosts` are the process's ways to hosts, if it has some already."""
     kinds: Mapping[str, Callable[[], Iterator[Poller]]] = {
         "sentry": lambda: _sentry(settings), "prometheus": lambda: _prometheis(settings),
         "silences": lambda: _silences(settings, ledger), "github": lambda: _github(settings),
         "tls": lambda: _tls(settings), "datadog": lambda: _datadog(settings),
         "cloudwatch": lambda: _cloudwatch(settings), "render": lambda: _render(settings),
-        "vitals": lambda: _vitals(settings),
+        "vitals": lambda: _vitals(settings, hosts or Ways(settings, looks=True, acts=False)),
     }  # fmt: skip
     made: dict[str, Poller] = {}
     why: dict[str, str] = {}
@@ -118,12 +119,11 @@ def _tls(settings: Settings) -> Iterator[Poller]:
     yield TlsPoller(TlsReader(timeout, section.ca_file), endpoints, timedelta(seconds=section.period), timeout)
 
 
-def _vitals(settings: Settings) -> Iterator[Poller]:
+def _vitals(settings: Settings, hosts: Ways) -> Iterator[Poller]:
     section = settings.pollers.vitals
     if not section.enabled or not settings.hosts:
         return
     from byteport.adapters.host_vitals import HostVitals
-    from byteport.adapters.hosts import Hosts
     from byteport.sources.vitals import VitalRules, VitalsPoller
 
     period, timeout = timedelta(seconds=section.period), timedelta(seconds=section.timeout)
@@ -131,8 +131,7 @@ def _vitals(settings: Settings) -> Iterator[Poller]:
         section.cpu_percent / 100, section.cpu_seconds, section.memory_percent / 100, section.memory_seconds,
         section.disk_percent / 100, section.inodes_percent / 100,
     )  # fmt: skip
-    looking = HostVitals(Hosts(settings.hosts), timeout)
-    yield VitalsPoller(looking, tuple(settings.hosts), rules, period, timeout)
+    yield VitalsPoller(HostVitals(hosts.pool, timeout), tuple(settings.hosts), rules, period, timeout)
 
 
 def _sentry(settings: Settings) -> Iterator[Poller]:

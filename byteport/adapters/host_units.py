@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
-from byteport.adapters.transport import ByName, Completed, Transport
+from byteport.adapters.transport import ByName, Completed
 from byteport.errors import Denied, Permanent, Transient
 from byteport.model.facts.hosts import UnitState
 from byteport.redaction import redact_text
@@ -28,9 +28,10 @@ AWAY = re.compile(r"Failed to connect to bus|No medium found|Connection refused"
 
 @dataclass(frozen=True)
 class UserUnits:
-    """Over whichever transport a host has."""
+    """Over whichever transport a host has. Who logs in there is asked once for a host."""
 
     hosts: ByName
+    _users: dict[str, str] = field(default_factory=dict)
 
     def unit(self, host: str, name: str) -> UnitState | None:
         told = self._manager(host, ("systemctl", "--user", "show", f"--property={','.join(PROPERTIES)}", _named(name)))
@@ -67,17 +68,13 @@ class UserUnits:
     def check(self, host: str) -> None:
         """Raises Denied for a user who does not linger: its manager ends with its last connection, and all its units
         with it."""
-        transport = self.hosts.get(host)
-        user = _answer(host, transport, ("id", "-u")).strip()
-        told = transport.run(("loginctl", "show-user", user, "--property=Linger"))
+        told = self.hosts.get(host).run(("loginctl", "show-user", self._user(host), "--property=Linger"))
         if told.stdout.strip() != "Linger=yes":
             raise Denied(f"{host}: the user does not linger, and what it starts would end too soon: {LINGER}")
 
     def _manager(self, host: str, argv: Sequence[str]) -> Completed:
         """Outside of a login session nothing says where the user's manager listens; it is always the same place."""
-        transport = self.hosts.get(host)
-        user = _answer(host, transport, ("id", "-u")).strip()
-        told = transport.run(("env", f"XDG_RUNTIME_DIR=/run/user/{user}", *argv))
+        told = self.hosts.get(host).run(("env", f"XDG_RUNTIME_DIR=/run/user/{self._user(host)}", *argv))
         if told.status == 0:
             return told
         said = redact_text(" ".join(told.stderr.split()))[:300]
@@ -87,12 +84,13 @@ class UserUnits:
             raise Denied(f"{host}: the user's service manager does not run: {LINGER} ({said})")
         raise Permanent(f"{host}: {argv[0]} failed: {said}")
 
-
-def _answer(host: str, transport: Transport, argv: Sequence[str]) -> str:
-    told = transport.run(argv)
-    if told.status != 0:
-        raise Permanent(f"{host}: {' '.join(argv)} failed: {redact_text(told.stderr)[:200]}")
-    return told.stdout
+    def _user(self, host: str) -> str:
+        if host not in self._users:
+            told = self.hosts.get(host).run(("id", "-u"))
+            if told.status != 0:
+                raise Permanent(f"{host}: id -u failed: {redact_text(told.stderr)[:200]}")
+            self._users[host] = told.stdout.strip()
+        return self._users[host]
 
 
 def _named(name: str) -> str:

@@ -27,7 +27,6 @@ set began_at = greatest(excluded.began_at, s.ended_at), digests = 0, next_at = e
 where s.ended_at is not null
 """
 
-# Two that tend at once say it once: the second finds the row locked, and leaves it.
 _OPEN = """
 select s.*, coalesce(f.until <= byteport.clock(), true) as is_over,
        coalesce(s.next_at <= byteport.clock(), false) as is_due
@@ -35,21 +34,15 @@ from byteport.storms s,
      lateral (select byteport.storm_until(s.runbook, %(threshold)s, byteport.clock()) as until) f
 where s.ended_at is null
 order by s.runbook
-for no key update of s skip locked
 """
+# Two that tend at once say it once: the second finds the row locked, and leaves it.
+_MINE = f"{_OPEN} for no key update of s skip locked"
 
 _STANDS = """
 select count(*)::int as incidents, count(*) filter (where phase = 'closed')::int as closed,
        count(*) filter (where phase = 'escalate')::int as waiting, count(acted_at)::int as acted,
        (array_agg(target_kind || ':' || target_key order by opened_at, id))[1:5] as targets
 from byteport.incidents where runbook = %(runbook)s and opened_at >= %(began_at)s
-"""
-
-_LISTED = """
-select s.*, coalesce(f.until <= byteport.clock(), true) as is_over, f.until
-from byteport.storms s,
-     lateral (select byteport.storm_until(s.runbook, %(threshold)s, byteport.clock()) as until) f
-where s.ended_at is null order by s.runbook
 """
 
 
@@ -65,7 +58,7 @@ class Storms(Stored):
         def tend(cursor: Cursor) -> int:
             asked = {"runbooks": list(runbooks), "threshold": self.storm_threshold, "first": later[0]}
             cursor.execute(_BEGUN, asked)
-            cursor.execute(_OPEN, asked)
+            cursor.execute(_MINE, asked)
             due = [row for row in cursor.fetchall() if row["is_over"] or row["is_due"] or row["over_at"]]
             return sum(_tended(cursor, row, later, words) for row in due)
 
@@ -73,8 +66,12 @@ class Storms(Stored):
 
     def storms(self) -> list[StormRow]:
         """Those of which something is left, the storm itself or incidents of it."""
-        found = self.rows(_LISTED, {"threshold": self.storm_threshold})
-        return [self.run(lambda cursor, row=row: _stands(cursor, row)) for row in found]  # type: ignore[misc]
+
+        def listed(cursor: Cursor) -> list[StormRow]:
+            cursor.execute(_OPEN, {"threshold": self.storm_threshold})
+            return [_stands(cursor, row) for row in cursor.fetchall()]
+
+        return self.run(listed)
 
 
 def _tended(

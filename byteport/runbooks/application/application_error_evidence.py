@@ -144,4 +144,4 @@ class ErrorEvidence(Evidence):
 
 def _is_zero(words: tuple[str, ...]) -> bool:
     """`helm rollback RELEASE 0`, `--to-revision=0`: back to whichever was before."""
-    return any(word.rpartition("=")[2] == "0" for word in words if word in ("0", "--to-revision=0", "--revision=0"))
+    return any(word in ("0", "--to-revision=0", "--revision=0") for word in words)
