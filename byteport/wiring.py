@@ -176,7 +176,7 @@ class Wired:
     @cached_property
     def pollers(self) -> Mapping[str, Poller]:
         """By name; they keep what they remember for as long as this process lives."""
-        return {poller.name: poller for poller in pollers_of(self.settings, self.ledger, self.hosts)}
+        return {poller.name: poller for poller in pollers_of(self.settings, self.ledger, self.hosts.pool)}
 
     @property
     def polling(self) -> Polling:

@@ -8,7 +8,7 @@ from typing import Any
 from byteport.errors import BytePortError
 from byteport.ports_application import ApplicationMetrics, ErrorTracking
 from byteport.settings import Settings
-from byteport.wiring_github import NotConfigured
+from byteport.wiring_parts import NotConfigured, api_of
 
 
 def errors_of(settings: Settings, *, looks: bool) -> ErrorTracking:
@@ -35,7 +35,6 @@ def metrics_of(settings: Settings, *, looks: bool) -> ApplicationMetrics:
     if section is None or not looks:
         return NoMetrics()
     from byteport.adapters.prometheus import Prometheus, refused
-    from byteport.wiring_pollers import api_of
 
     try:
         return PrometheusMetrics(Prometheus(api_of("prometheus", section, timedelta(seconds=5), refused=refused)))

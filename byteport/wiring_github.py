@@ -4,22 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from byteport.errors import Denied
 from byteport.ports_github import GitHubDispatching, GitHubReading
 from byteport.settings import Settings
-
-
-class NotConfigured:
-    """Says what is missing whenever it is asked."""
-
-    def __init__(self, why: str) -> None:
-        self._why = why
-
-    def __getattr__(self, name: str) -> Any:
-        def refuse(*_asked: object, **_more: object) -> Any:
-            raise Denied(self._why)
-
-        return refuse
+from byteport.wiring_parts import NotConfigured
 
 
 def github_of(settings: Settings, *, looks: bool, acts: bool) -> tuple[GitHubReading, GitHubDispatching]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from byteport.ports_hosts import HostUnits, HostUnitsStarting
 from byteport.settings import Settings
-from byteport.wiring_github import NotConfigured
+from byteport.wiring_parts import NotConfigured
 
 if TYPE_CHECKING:
     from byteport.adapters.hosts import Hosts

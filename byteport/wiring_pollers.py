@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,28 +12,28 @@ from byteport.errors import BytePortError, Permanent
 from byteport.redaction import redact_text
 from byteport.settings import Settings
 from byteport.settings.metrics import ThresholdSection
-from byteport.settings.pollers import HttpSourceSection, PrometheusSection
+from byteport.settings.pollers import PrometheusSection
 from byteport.sources.incoming import Heard
 from byteport.sources.polling import Poller
 from byteport.stores_people import People
-from byteport.wiring_hosts import Ways
+from byteport.wiring_parts import api_of
 
 if TYPE_CHECKING:
-    from byteport.adapters.http_api import HttpApi
+    from byteport.adapters.hosts import Hosts
     from byteport.sources.metrics import MetricRule
     from byteport.sources.prometheus import PromqlRule
 
 
-def pollers_of(settings: Settings, ledger: People, hosts: Ways | None = None) -> tuple[Poller, ...]:
+def pollers_of(settings: Settings, ledger: People, hosts: Hosts | None = None) -> tuple[Poller, ...]:
     """All but the databases', with the names that `PollersSection.periods` gives to the clock. One that cannot be made
     (a secret's file that is gone, a token that is missing) costs no other kind: it says so when it is asked, and people
-    are told as of any source that does not answer. `hosts` are the process's ways to hosts, if it has some already."""
+    are told as of any source that does not answer. `hosts`: the connections that the process has already."""
     kinds: Mapping[str, Callable[[], Iterator[Poller]]] = {
         "sentry": lambda: _sentry(settings), "prometheus": lambda: _prometheis(settings),
         "silences": lambda: _silences(settings, ledger), "github": lambda: _github(settings),
         "tls": lambda: _tls(settings), "datadog": lambda: _datadog(settings),
         "cloudwatch": lambda: _cloudwatch(settings), "render": lambda: _render(settings),
-        "vitals": lambda: _vitals(settings, hosts or Ways(settings, looks=True, acts=False)),
+        "vitals": lambda: _vitals(settings, hosts),
     }  # fmt: skip
     made: dict[str, Poller] = {}
     why: dict[str, str] = {}
@@ -119,11 +118,12 @@ def _tls(settings: Settings) -> Iterator[Poller]:
     yield TlsPoller(TlsReader(timeout, section.ca_file), endpoints, timedelta(seconds=section.period), timeout)
 
 
-def _vitals(settings: Settings, hosts: Ways) -> Iterator[Poller]:
+def _vitals(settings: Settings, hosts: Hosts | None) -> Iterator[Poller]:
     section = settings.pollers.vitals
     if not section.enabled or not settings.hosts:
         return
     from byteport.adapters.host_vitals import HostVitals
+    from byteport.adapters.hosts import Hosts
     from byteport.sources.vitals import VitalRules, VitalsPoller
 
     period, timeout = timedelta(seconds=section.period), timedelta(seconds=section.timeout)
@@ -131,7 +131,8 @@ def _vitals(settings: Settings, hosts: Ways) -> Iterator[Poller]:
         section.cpu_percent / 100, section.cpu_seconds, section.memory_percent / 100, section.memory_seconds,
         section.disk_percent / 100, section.inodes_percent / 100,
     )  # fmt: skip
-    yield VitalsPoller(HostVitals(hosts.pool, timeout), tuple(settings.hosts), rules, period, timeout)
+    looking = HostVitals(hosts or Hosts(settings.hosts), timeout)
+    yield VitalsPoller(looking, tuple(settings.hosts), rules, period, timeout)
 
 
 def _sentry(settings: Settings) -> Iterator[Poller]:
@@ -196,18 +197,3 @@ def _render(settings: Settings) -> Iterator[Poller]:
     period, timeout = timedelta(seconds=section.period), timedelta(seconds=section.timeout)
     services = tuple((service, name or service) for service, name in section.services.items())
     yield RenderPoller(Render.at(key, str(section.api_url), timeout), services, period, timeout)
-
-
-def api_of(name: str, section: HttpSourceSection, patience: timedelta | None = None, refused: object = None) -> HttpApi:
-    """With the section's login; raises ValueError where a secret's file has become unreadable."""
-    from byteport.adapters.http_api import HttpApi
-
-    headers = dict(section.headers)
-    if (token := section.in_clear("token")) is not None:
-        headers["Authorization"] = f"Bearer {token}"
-    if (password := section.in_clear("password")) is not None:
-        login = base64.b64encode(f"{section.username}:{password}".encode()).decode()
-        headers["Authorization"] = f"Basic {login}"
-    more = {"refused": refused, "verify": str(section.ca_file) if section.ca_file else True}
-    patience = patience or timedelta(seconds=section.timeout)
-    return HttpApi(name, str(section.url), headers, patience, **more)  # type: ignore[arg-type]

@@ -7,12 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 from byteport.engine import paging, postmortem, telling, undo
-from byteport.engine.storms import key_of
 from byteport.engine.work import Work
 from byteport.model.signal import Severity
 from byteport.model.units import days, minutes, seconds
 from byteport.records.change import Change
 from byteport.records.event import Event
+from byteport.records.figures import key_of
 from byteport.records.incident import Incident, Phase
 
 REST = days(7)

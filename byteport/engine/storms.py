@@ -8,7 +8,7 @@ from byteport.engine.policy import Policy
 from byteport.grammar.runbook import Runbook
 from byteport.model.units import hours, minutes
 from byteport.records.delivery import Message
-from byteport.records.figures import StormRow
+from byteport.records.figures import StormRow, key_of
 from byteport.stores import Ledger
 
 LATER = (minutes(15), hours(2))
@@ -23,8 +23,6 @@ def tend(ledger: Ledger, pages: Pages, policy: Policy) -> int:
 
 def words(storm: StormRow, page: Runbook | None, policy: Policy) -> tuple[Message, ...]:
     """For each channel that heard of its beginning, as an addition to that."""
-    told = page.escalate.channels if page is not None else ()
-    channels = tuple(name for name in told if name in policy.channels) or (policy.fallback_channel,)
     lasts = page.escalate.once_per.total_seconds() if page is not None else 86_400.0
     return tuple(
         Message(
@@ -32,7 +30,7 @@ def words(storm: StormRow, page: Runbook | None, policy: Policy) -> tuple[Messag
             dedup_key=key_of(storm.runbook), dedup_seconds=lasts, link=f"{policy.base_url.rstrip('/')}/",
             title=f"{storm.runbook}: storm {_how(storm)}", text=in_words(storm),
         )
-        for channel in channels
+        for channel in storm.channels or (policy.fallback_channel,)
     )  # fmt: skip
 
 
@@ -40,11 +38,6 @@ def _how(storm: StormRow) -> str:
     if not storm.is_over:
         return "goes on"
     return "is over" if storm.left else "is over, and nothing of it left"
-
-
-def key_of(runbook: str) -> str:
-    """The one matter that a runbook's storm is."""
-    return f"escalation|{runbook}|storm"
 
 
 def in_words(storm: StormRow) -> str:

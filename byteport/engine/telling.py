@@ -8,12 +8,12 @@ from typing import Any
 
 from byteport.engine import postmortem
 from byteport.engine.from_page import from_page
-from byteport.engine.storms import key_of
 from byteport.engine.work import Work
 from byteport.grammar.plan import Do, Plan
 from byteport.grammar.story import Story
 from byteport.model.signal import Mode
 from byteport.records.delivery import Kind, Message
+from byteport.records.figures import key_of
 from byteport.records.incident import Incident
 from byteport.redaction import redact
 

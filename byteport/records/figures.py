@@ -42,7 +42,8 @@ class PollerRow(Value):
 
 class StormRow(Value):
     """A runbook's storm: its incidents since `began_at`, the first of their targets as kind:key, and how they stand.
-    `digests`: how often people have heard how it stands; `is_over`: no more of them come, `left` of them are open."""
+    `channels`: where it was told of; `digests`: how often people have heard how it stands; `is_over`: no more of them
+    come, `left` of them are open."""
 
     runbook: str
     began_at: AwareDatetime
@@ -53,7 +54,13 @@ class StormRow(Value):
     waiting: int = 0
     acted: int = 0
     targets: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
 
     @property
     def left(self) -> int:
         return self.incidents - self.closed
+
+
+def key_of(runbook: str) -> str:
+    """The one matter that a runbook's storm is."""
+    return f"escalation|{runbook}|storm"

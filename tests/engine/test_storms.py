@@ -9,6 +9,7 @@ import pytest
 
 from byteport.engine.storms import LATER
 from byteport.model.signal import Mode
+from byteport.model.units import minutes
 from byteport.records.incident import Phase
 from byteport.testing.time_travel import travel
 from tests.ward.world import World, race
@@ -69,6 +70,41 @@ def keep_it_up(world: World, mark: str) -> None:
     """As many new ones as make it a storm again, of the same one: it has not been calm in between."""
     for n in range(5):
         world.open(RUNBOOK, valve=f"more-{mark}-{n}")
+
+
+def test_its_beginning_is_told_once_also_after_digests_and_after_the_window_of_its_runbook(stormy: World) -> None:
+    struck(stormy)
+    tend(stormy)
+    for later in (*LATER, minutes(90)):
+        travel(stormy.url, later.total_seconds() - 60)
+        keep_it_up(stormy, str(later))
+        travel(stormy.url, 61)
+        tend(stormy)
+        for line in stormy.ledger.listing(open_only=True, limit=200)[:5]:
+            stormy.run(line.id, most=30)
+        stormy.engine().deliver_due(100)
+    assert Counter(said(stormy))[f"{RUNBOOK}: storm"] == 1
+
+
+def test_one_that_comes_and_goes_is_over_once(stormy: World) -> None:
+    struck(stormy)
+    for turn in range(4):
+        tend(stormy)
+        travel(stormy.url, 16 * 60)
+        tend(stormy)
+        keep_it_up(stormy, str(turn))
+        tend(stormy)
+    titles = Counter(said(stormy))
+    assert titles[f"{RUNBOOK}: storm is over"] == 1
+    assert sum(titles.values()) <= 4
+
+
+def test_a_team_that_heard_it_begin_hears_how_it_stands(stormy: World) -> None:
+    stormy.policy = replace(stormy.policy, channels=("slack", "slack/valves"), team=lambda _runbook, _signal: "valves")
+    struck(stormy)
+    tend(stormy)
+    (storm,) = stormy.ledger.storms()
+    assert storm.channels == ("slack/valves",)
 
 
 def test_a_digest_says_how_many_of_what_and_how_they_stand(stormy: World) -> None:

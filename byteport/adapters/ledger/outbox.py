@@ -47,6 +47,12 @@ select coalesce(repeats, id) as root from byteport.deliveries
 where incident = %s and channel = %s and message ->> 'kind' in ('escalation', 'approval') and state <> 'failed'
 order by created_at, id limit 1
 """
+_TOLD_OF_STORM = """
+select d.id from byteport.storms s join byteport.deliveries d on d.dedup_key = 'escalation|' || s.runbook || '|storm'
+where s.ended_at is null and d.dedup_key = %s and d.channel = %s and d.created_at >= s.began_at
+  and d.message ->> 'kind' = 'escalation' and d.state in ('due', 'sending', 'sent')
+order by d.created_at, d.id limit 1
+"""
 ADDS = ("resolution", "acknowledgement")
 
 _STILL = """
@@ -127,6 +133,8 @@ def post(cursor: Cursor, incident: str | None, messages: Sequence[Message], now:
     for place, message in enumerate(messages):
         earlier = _earlier(cursor, message, now, of_many=incident is None)
         state, repeats = _state(message, earlier)
+        if message.dedup_key.endswith("|storm") and (root := _told_of_storm(cursor, message)) is not None:
+            state, repeats = "suppressed", root
         if repeats is None and message.kind in ADDS:
             repeats = _first_told(cursor, incident, message)
         at = now + timedelta(microseconds=place)  # in the order in which they were said
@@ -165,6 +173,16 @@ def _state(message: Message, earlier: Sequence[Row]) -> tuple[str, str | None]:
     said = (clean(message.title), clean(message.text), message.kind)
     is_said = said == (last["title"], last["text"], last["kind"]) and not earlier[0]["is_over"]
     return ("suppressed" if is_said else "due"), root
+
+
+def _told_of_storm(cursor: Cursor, message: Message) -> str | None:
+    """The delivery that told of the beginning of a storm of which something is left; whatever was said of it since, and
+    however long ago it was, nobody hears of its beginning again."""
+    if message.kind != "escalation":
+        return None
+    cursor.execute(_TOLD_OF_STORM, [clean(message.dedup_key), clean(message.channel)])
+    found = cursor.fetchone()
+    return None if found is None else str(found["id"])
 
 
 def _first_told(cursor: Cursor, incident: str | None, message: Message) -> str | None:

@@ -10,7 +10,7 @@ from byteport.adapters.ledger.connection import Cursor
 from byteport.adapters.ledger.outbox import post
 from byteport.adapters.ledger.rows import Row
 from byteport.records.delivery import Message
-from byteport.records.figures import StormRow
+from byteport.records.figures import StormRow, key_of
 
 # It began with the first of the openings that were too many within five minutes.
 _BEGUN = """
@@ -41,7 +41,9 @@ _MINE = f"{_OPEN} for no key update of s skip locked"
 _STANDS = """
 select count(*)::int as incidents, count(*) filter (where phase = 'closed')::int as closed,
        count(*) filter (where phase = 'escalate')::int as waiting, count(acted_at)::int as acted,
-       (array_agg(target_kind || ':' || target_key order by opened_at, id))[1:5] as targets
+       (array_agg(target_kind || ':' || target_key order by opened_at, id))[1:5] as targets,
+       (select array_agg(distinct d.channel order by d.channel) from byteport.deliveries d
+        where d.dedup_key = %(key)s and d.created_at >= %(began_at)s) as channels
 from byteport.incidents where runbook = %(runbook)s and opened_at >= %(began_at)s
 """
 
@@ -82,11 +84,11 @@ def _tended(
     if storm.is_over:
         news = storm.left == 0 or row["over_at"] is None
         kept |= {"over_at": row["over_at"] or now, "next_at": None, "ended_at": None if storm.left else now}
-    else:  # also one that comes back before all that it left was closed
+    else:  # also one that comes back before all that it left was closed: that it is over is said once
         news = row["is_due"]
         said = row["digests"] + bool(news)
         following = now + later[said] if said < len(later) else None
-        kept |= {"digests": said, "over_at": None, "next_at": following if news or row["over_at"] else row["next_at"]}
+        kept |= {"digests": said, "next_at": following if news or row["next_at"] is None else row["next_at"]}
     if news:
         post(cursor, None, words(storm), now)
     cursor.execute(
@@ -98,7 +100,8 @@ def _tended(
 
 
 def _stands(cursor: Cursor, row: Row) -> StormRow:
-    cursor.execute(_STANDS, {"runbook": row["runbook"], "began_at": row["began_at"]})
+    cursor.execute(_STANDS, {**row, "key": key_of(row["runbook"])})
     counted = cursor.fetchone() or {}
     told = {name: row[name] for name in ("runbook", "began_at", "digests", "is_over")}
-    return StormRow.model_validate({**told, **counted, "targets": counted.get("targets") or ()})
+    lists = {name: counted.get(name) or () for name in ("targets", "channels")}
+    return StormRow.model_validate({**told, **counted, **lists})
