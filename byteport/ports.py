@@ -10,7 +10,7 @@ from typing import Protocol
 from byteport.ports_application import ApplicationMetrics, ErrorTracking, PastDiagnoses
 from byteport.ports_database import Database, DatabaseSessions, Deploys, Pooler, PoolerSettings, Rollouts
 from byteport.ports_github import GitHubDispatching, GitHubReading
-from byteport.ports_hosts import HostUnits, HostUnitsStarting
+from byteport.ports_hosts import HostInventories, HostUnits, HostUnitsStarting
 
 
 class Readers(Protocol):
@@ -32,6 +32,8 @@ class Readers(Protocol):
     def past(self) -> PastDiagnoses: ...
     @property
     def units(self) -> HostUnits: ...
+    @property
+    def inventories(self) -> HostInventories: ...
 
 
 class Writers(Protocol):

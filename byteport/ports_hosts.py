@@ -9,7 +9,13 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Protocol
 
-from byteport.model.facts.hosts import UnitState
+from byteport.model.facts.hosts import HostInventory, UnitState
+
+
+class HostInventories(Protocol):
+    """Looks at what a host's people have allowed there."""
+
+    def inventory(self, host: str) -> HostInventory: ...
 
 
 class HostUnits(Protocol):

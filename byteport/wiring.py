@@ -36,7 +36,7 @@ from byteport.ports import Readers, Writers
 from byteport.ports_application import ApplicationMetrics, ErrorTracking, PastDiagnoses
 from byteport.ports_database import Deploys, Rollouts
 from byteport.ports_github import GitHubDispatching, GitHubReading
-from byteport.ports_hosts import HostUnits, HostUnitsStarting
+from byteport.ports_hosts import HostInventories, HostUnits, HostUnitsStarting
 from byteport.records.incident import Phase
 from byteport.settings import Settings
 from byteport.settings.database import address
@@ -81,6 +81,10 @@ class Looking(plugins.WithOwnPorts):
     @property
     def units(self) -> HostUnits:
         return self.hosts.looking
+
+    @property
+    def inventories(self) -> HostInventories:
+        return self.hosts.inventories
 
     @property
     def database(self) -> Any:

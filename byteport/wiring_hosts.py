@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from byteport.ports_hosts import HostUnits, HostUnitsStarting
+from byteport.ports_hosts import HostInventories, HostUnits, HostUnitsStarting
 from byteport.settings import Settings
 from byteport.wiring_parts import NotConfigured
 
 if TYPE_CHECKING:
     from byteport.adapters.hosts import Hosts
+
+NO_WAY = "this process has no way to hosts"
 
 
 @dataclass
@@ -39,8 +41,17 @@ class Ways:
         return UserUnits(self.pool)
 
     @property
+    def inventories(self) -> HostInventories:
+        if not self.looks:
+            refusing: Any = NotConfigured(NO_WAY)
+            return refusing  # type: ignore[no-any-return]
+        from byteport.adapters.host_inventory import InventoryFiles
+
+        return InventoryFiles(self.pool)
+
+    @property
     def looking(self) -> HostUnits:
-        units: HostUnits = self._units if self.looks else NotConfigured("this process has no way to hosts")
+        units: HostUnits = self._units if self.looks else NotConfigured(NO_WAY)
         return units
 
     @property

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from byteport.engine import clearing, locks
+from byteport.engine import clearing, locks, telling
 from byteport.engine.asking import FRESH
 from byteport.engine.deciding import hand_over
 from byteport.engine.work import MOST_RELOOKS, Work, jittered
 from byteport.grammar.diagnosis import Diagnosis
-from byteport.grammar.plan import Await, Do, EndIf, HandOver, Look, Pause, Plan
+from byteport.grammar.plan import Await, Do, EndIf, HandOver, Look, Pause, Plan, Tell
 from byteport.grammar.truth import truth_of
 from byteport.grammar.verdict import Verdict
 from byteport.model.units import minutes, seconds
@@ -59,6 +59,8 @@ def _step(work: Work, plan: Plan) -> Change:
             return _await(work, step)
         case EndIf() as step:
             return _end_if(work, step)
+        case Tell() as step:
+            return _tell(work, step)
 
 
 def _take_locks(work: Work, plan: Plan) -> Change:
@@ -108,6 +110,8 @@ def _do(work: Work, step: Do) -> Change:
             return _next(work, told)
         case Failed():
             told = _outcome(f"{step.move} failed: {outcome.reason}", outcome, verdicts)
+            if step.otherwise == "go_on" and not outcome.unknown:
+                return _next(work, told)
             return work.escalate(f"{step.move} failed: {outcome.reason}", told)
         case Held():
             told = Event(kind="held", text=f"{step.move}: {outcome.reason}", data=verdicts)
@@ -236,6 +240,24 @@ def _end_if(work: Work, step: EndIf) -> Change:
     if truth.value is False:
         return _next(work, told)
     return finish(work, step.end, f"{step.check}: {truth.because}", told)
+
+
+def _tell(work: Work, step: Tell) -> Change:
+    """People hear of it now; the whole story, where it becomes one for them, comes at the end."""
+    if change := work.look_again(work.page.checks[step.check]):
+        return change
+    truth = work.check(step.check)
+    if truth.value is False or work.incident.escalated_at is not None:
+        return _next(work, Event(kind="check", text=f"{step.check}: {truth.because}"))
+    reason = f"{step.reason}: {truth.because}"
+    messages = telling.plainly(work, reason)
+    told = Event(kind="escalation", text=reason, data={"channels": [message.channel for message in messages]})
+    noted = {
+        "escalated_at": work.now, "severity_told": "", "told_at": work.now, "told_early": True,
+        "tellings": work.incident.tellings + 1,
+    }  # fmt: skip
+    change = _next(work, told)
+    return change.with_(incident=change.incident.model_copy(update=noted), messages=messages)
 
 
 def _end(work: Work, plan: Plan) -> Change:

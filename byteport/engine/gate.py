@@ -48,6 +48,7 @@ class Errand:
     step: Do
     evidence: Evidence
     direction: Direction = "do"
+    spent: frozenset[str] = frozenset()  # budgets that earlier steps have spent on
     heard: list[Verdict] = field(default_factory=list, compare=False)  # what the guards said, for the journal
 
     @property

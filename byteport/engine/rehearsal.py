@@ -22,7 +22,7 @@ def rehearse(gate: Gate, errands: Sequence[Errand]) -> list[tuple[Errand, str, t
 
 
 def _rehearsed(gate: Gate, errand: Errand, ahead: dict[str, int]) -> tuple[str, tuple[Verdict, ...]]:
-    facts = replace(look_now(gate.ledger, gate.policy, errand), held=_EVERYTHING)
+    facts = replace(look_now(gate.ledger, gate.policy, errand), held=_EVERYTHING, spent=frozenset(ahead))
     guards = [guard for guard in gate.guards_of(errand) if guard.name != "dry_run"]
     action, verdicts = asked(errand.action, guards, facts)
     claims = tuple(claim for guard in guards for claim in guard.claims(action, facts))

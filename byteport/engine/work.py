@@ -89,7 +89,9 @@ class Work:
         return any(isinstance(intent.outcome, Done) for intent in self.intents)
 
     def errand(self, number: int, step: Do, direction: Any = "do") -> Errand:
-        return Errand(self.page, self.incident, self.lease, number, step, self.evidence, direction)
+        begun = (intent for intent in self.intents if intent.direction == "do" and intent.attempts)
+        spent = frozenset(claim.key for intent in begun for claim in intent.claims)
+        return Errand(self.page, self.incident, self.lease, number, step, self.evidence, direction, spent=spent)
 
     def story(self, reason: str = "") -> Story:
         incident = self.incident
@@ -205,4 +207,7 @@ def performed(intent: Intent) -> Performed:
             how, note = "open", "not settled"
         case refused:
             how, note = "stopped", refused.blocking.reason
-    return Performed(move=intent.move, action=intent.action, effect=intent.effect, how=how, note=note, left=intent.left)
+    return Performed(
+        move=intent.move, action=intent.action, effect=intent.effect, how=how, note=note, left=intent.left,
+        before=intent.pre_state,
+    )  # fmt: skip

@@ -8,6 +8,7 @@ from datetime import timedelta
 from operator import attrgetter
 from typing import Any, ClassVar
 
+from byteport.errors import NotKnown
 from byteport.grammar.action import Action
 from byteport.grammar.guard import Facts, Guard
 from byteport.grammar.verdict import Claim, OnHit, Verdict
@@ -75,11 +76,26 @@ class OnceForGood(CeilingBudget):
 
 @dataclass(frozen=True, kw_only=True)
 class Cooldown(Budget):
-    """One on a scope, and then none for `per`."""
+    """One on a scope, and then none for `per`. Of a `cycle` all steps of an incident are one. `hits` says what becomes
+    of what comes too early where that depends on how things stand; it asks no more than the fields of `reads`."""
 
     limit: int = 1
     by_amount: bool = False
+    cycle: bool = False
+    hits: Callable[[Any], OnHit] | None = None
     kind: ClassVar[str] = "cooldown"
+
+    def claims(self, action: Action, facts: Facts) -> tuple[Claim, ...]:
+        """Of a cycle that has begun, nothing more is spent; it still counts."""
+        (claim,) = super().claims(action, facts)
+        begun = self.cycle and claim.key in facts.spent
+        return (claim.with_(amount=0 if begun else claim.amount, on_hit=self._hit(facts)),)
+
+    def _hit(self, facts: Facts) -> OnHit:
+        try:
+            return self.on_hit if self.hits is None else self.hits(facts.evidence)
+        except NotKnown:
+            return "escalate"
 
 
 @dataclass(frozen=True, kw_only=True)

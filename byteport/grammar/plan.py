@@ -1,4 +1,4 @@
-"""A plan: a flat, stored tuple of five kinds of step. The cursor is an integer."""
+"""A plan: a flat, stored tuple of six kinds of step. The cursor is an integer."""
 
 from __future__ import annotations
 
@@ -23,12 +23,15 @@ class Undo(Value):
 
 
 class Do(Value):
-    """Perform `action` as the page's move `move`, whose guards it passes."""
+    """Perform `action` as the page's move `move`, whose guards it passes. Where it has failed, and it is known that it
+    has, `otherwise` is what comes then: one clean-up that fails does not keep the next from being tried."""
 
     step: Literal["do"] = "do"
     move: str
     action: AnyAction
     undo: Undo | None = None
+    # Not written where it says nothing, so that plans stored before it was known keep their digest.
+    otherwise: Literal["escalate", "go_on"] = Field(default="escalate", exclude_if=lambda value: value == "escalate")
 
 
 class Look(Value):
@@ -64,6 +67,14 @@ class EndIf(Value):
     end: Literal["verify", "partial", "escalate"]
 
 
+class Tell(Value):
+    """Let people know, while the plan goes on, that `check` holds or cannot be told: once for an incident."""
+
+    step: Literal["tell"] = "tell"
+    check: str
+    reason: str
+
+
 class HandOver(Value):
     """Let another page treat it, as a child incident: `runbook` by its name, or whichever enabled page takes `signal`;
     the same target, or another one that what was found here leads to."""
@@ -86,7 +97,7 @@ class HandOver(Value):
         return self.runbook or f"whoever takes {self.signal}"
 
 
-Step = Do | Look | Pause | Await | EndIf
+Step = Do | Look | Pause | Await | EndIf | Tell
 AnyStep = Annotated[Step, Field(discriminator="step")]
 End = Literal["verify", "partial", "escalate"]
 

@@ -11,7 +11,7 @@ from byteport.grammar.action import Action
 from byteport.grammar.diagnosis import Considered, Diagnosis
 from byteport.grammar.evidence import Evidence, fields_of
 from byteport.grammar.guards import Guard, Never
-from byteport.grammar.plan import Await, Do, EndIf, Look, Plan, Step
+from byteport.grammar.plan import Await, Do, EndIf, Look, Plan, Step, Tell
 from byteport.grammar.truth import Truth, truth_of
 from byteport.model.target import is_full_name
 
@@ -170,7 +170,7 @@ def _allowed(page: Runbook, diagnosis: Diagnosis, n: int, step: Step) -> None:
     match step:
         case Do():
             _allowed_do(page, diagnosis, where, step)
-        case Await() | EndIf():
+        case Await() | EndIf() | Tell():
             _known_check(page, where, step.check)
         case Look():
             if unknown := set(step.fields) - set(page.evidence.FIELDS):

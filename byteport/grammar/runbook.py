@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -139,7 +139,8 @@ class Runbook:
     """One page. Raises BadRunbook when it contradicts itself; see `byteport.grammar.reading` for how it is read.
 
     `once`: a target is treated once for good (a run that has failed does not fail again), whoever tells of it. `well`:
-    what shows that there is nothing left to treat; not given, that no class holds any more shows it.
+    what shows that there is nothing left to treat; not given, that no class holds any more shows it. `as_root`: the
+    exact commands that it runs by sudo at a host, with these options, for these system units.
     """
 
     name: str
@@ -168,6 +169,7 @@ class Runbook:
     proven_on: tuple[str, ...] = ()
     critical: Condition | None = None
     manual: str = ""
+    as_root: Callable[[Mapping[str, Any], Sequence[str]], Iterable[Sequence[str]]] | None = None
 
     def __post_init__(self) -> None:
         for where, expected in reading.contradictions(self):

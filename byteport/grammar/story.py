@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from byteport.grammar.action import Action, Effect
 from byteport.grammar.diagnosis import Diagnosis
 from byteport.grammar.evidence import Evidence
+from byteport.model.base import Json
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Performed:
     """One step that was begun: the action as narrowed, what the target answered, and how it ended in a word.
 
     `how`: done, not_ours (it was so before), failed, unknown, stopped, open. `left`: members of the batch that the
-    budgets did not let through.
+    budgets did not let through. `before` is what the action saw before it began.
     """
 
     move: str
@@ -25,6 +26,7 @@ class Performed:
     how: str
     note: str = ""
     left: int = 0
+    before: Json = field(default_factory=dict)
 
     @property
     def count(self) -> int:

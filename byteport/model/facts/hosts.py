@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from byteport.model.base import Value
 
 
@@ -63,3 +65,15 @@ class Vitals(Value):
     oom_kills: int | None = None
     mounts: tuple[MountUse, ...] = ()
     unread: tuple[str, ...] = ()
+
+
+class HostInventory(Value):
+    """What the people of a host have written about it in /etc/byteport/host.yaml, which only root may write. `why`
+    says why nothing of it counts; empty where it does."""
+
+    annotations: dict[str, str] = Field(default_factory=dict)
+    why: str = ""
+
+    def holds(self, key: str, word: str) -> bool:
+        """Whether `word` stands in the comma-separated set under `key`."""
+        return word in {part.strip() for part in self.annotations.get(key, "").split(",")}
