@@ -9,6 +9,7 @@ from typing import Protocol
 
 from byteport.ports_application import ApplicationMetrics, ErrorTracking, PastDiagnoses
 from byteport.ports_database import Database, DatabaseSessions, Deploys, Pooler, PoolerSettings, Rollouts
+from byteport.ports_disks import DiskCleaning, Disks
 from byteport.ports_github import GitHubDispatching, GitHubReading
 from byteport.ports_hosts import HostInventories, HostUnits, HostUnitsStarting
 
@@ -34,6 +35,8 @@ class Readers(Protocol):
     def units(self) -> HostUnits: ...
     @property
     def inventories(self) -> HostInventories: ...
+    @property
+    def disks(self) -> Disks: ...
 
 
 class Writers(Protocol):
@@ -49,3 +52,5 @@ class Writers(Protocol):
     def github(self) -> GitHubDispatching: ...
     @property
     def units(self) -> HostUnitsStarting: ...
+    @property
+    def cleaning(self) -> DiskCleaning: ...

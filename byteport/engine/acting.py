@@ -247,15 +247,12 @@ def _tell(work: Work, step: Tell) -> Change:
     if change := work.look_again(work.page.checks[step.check]):
         return change
     truth = work.check(step.check)
-    if truth.value is False or work.incident.escalated_at is not None:
+    if truth.value is False or work.incident.warned:
         return _next(work, Event(kind="check", text=f"{step.check}: {truth.because}"))
     reason = f"{step.reason}: {truth.because}"
     messages = telling.plainly(work, reason)
     told = Event(kind="escalation", text=reason, data={"channels": [message.channel for message in messages]})
-    noted = {
-        "escalated_at": work.now, "severity_told": "", "told_at": work.now, "told_early": True,
-        "tellings": work.incident.tellings + 1,
-    }  # fmt: skip
+    noted = {"warned": True, "told_at": work.now, "tellings": work.incident.tellings + 1}
     change = _next(work, told)
     return change.with_(incident=change.incident.model_copy(update=noted), messages=messages)
 
