@@ -234,7 +234,10 @@ def _end_if(work: Work, step: EndIf) -> Change:
     if change := work.look_again(work.page.checks[step.check]):
         return change
     truth = work.check(step.check)
-    told = Event(kind="check", text=f"{step.check}: {truth.because}", data={"value": truth.value, "end": step.end})
+    word = "not so: " if truth.value is False else ""
+    told = Event(
+        kind="check", text=f"{step.check}: {word}{truth.because}", data={"value": truth.value, "end": step.end}
+    )
     if truth.value is None:
         return work.escalate(f"{step.check} cannot be told: {truth.because}", told)
     if truth.value is False:
@@ -248,7 +251,7 @@ def _tell(work: Work, step: Tell) -> Change:
         return change
     truth = work.check(step.check)
     if truth.value is False or work.incident.warned:
-        return _next(work, Event(kind="check", text=f"{step.check}: {truth.because}"))
+        return _next(work, Event(kind="check", text=f"{step.check}: not so: {truth.because}"))
     reason = f"{step.reason}: {truth.because}"
     messages = telling.plainly(work, reason)
     told = Event(kind="escalation", text=reason, data={"channels": [message.channel for message in messages]})
