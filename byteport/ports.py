@@ -11,6 +11,7 @@ from byteport.ports_application import ApplicationMetrics, ErrorTracking, PastDi
 from byteport.ports_database import Database, DatabaseSessions, Deploys, Pooler, PoolerSettings, Rollouts
 from byteport.ports_github import GitHubDispatching, GitHubReading
 from byteport.ports_hosts import HostInventories, HostUnits, HostUnitsStarting
+from byteport.ports_processes import HostProcesses, SystemUnits, SystemUnitsChanging
 
 
 class Readers(Protocol):
@@ -34,6 +35,10 @@ class Readers(Protocol):
     def units(self) -> HostUnits: ...
     @property
     def inventories(self) -> HostInventories: ...
+    @property
+    def processes(self) -> HostProcesses: ...
+    @property
+    def system_units(self) -> SystemUnits: ...
 
 
 class Writers(Protocol):
@@ -49,3 +54,5 @@ class Writers(Protocol):
     def github(self) -> GitHubDispatching: ...
     @property
     def units(self) -> HostUnitsStarting: ...
+    @property
+    def system_units(self) -> SystemUnitsChanging: ...

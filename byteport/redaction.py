@@ -97,8 +97,15 @@ _RULES: tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str]],
         ),
         MARK,
     ),
-    # An address of mail; a release (shop@2.0.1, as Sentry's clients name theirs) is none.
-    ("@", re.compile(r"[\w.+%-]{1,64}@(?!\d{1,9}\.\d)[\w-]{1,63}(?:\.[\w-]{1,63})+"), MARK),
+    # An address of mail; a release (shop@2.0.1, as Sentry's clients name theirs) is none, nor is worker@1.service.
+    (
+        "@",
+        re.compile(
+            r"[\w.+%-]{1,64}@(?!\d{1,9}\.\d)(?!(?:[\w-]{1,63}\.){1,4}service(?![\w-]|\.\w))"
+            r"[\w-]{1,63}(?:\.[\w-]{1,63})+"
+        ),
+        MARK,
+    ),
 )
 
 

@@ -47,7 +47,7 @@ from byteport.sources.polling import Poller
 from byteport.wiring_application import errors_of, metrics_of
 from byteport.wiring_channels import channels_of
 from byteport.wiring_github import github_of
-from byteport.wiring_hosts import Ways
+from byteport.wiring_hosts import ActsOnHosts, LooksAtHosts, Ways
 from byteport.wiring_policy import people_problems, policy_of
 from byteport.wiring_pollers import pollers_of
 
@@ -67,7 +67,7 @@ class NoDoorbell:
 
 
 @dataclass(frozen=True)
-class Looking(plugins.WithOwnPorts):
+class Looking(LooksAtHosts, plugins.WithOwnPorts):
     """`Readers` of this process."""
 
     patients: Patients
@@ -96,7 +96,7 @@ class Looking(plugins.WithOwnPorts):
 
 
 @dataclass(frozen=True)
-class Acting(plugins.WithOwnPorts):
+class Acting(ActsOnHosts, plugins.WithOwnPorts):
     """`Writers` of this process."""
 
     patients: Patients
