@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from byteport.ports_hosts import HostInventories, HostUnits, HostUnitsStarting
+from byteport.ports_memory import HostMemoryReading
 from byteport.ports_processes import HostProcesses, SystemUnits, SystemUnitsChanging
 from byteport.settings import Settings
 from byteport.wiring_parts import NotConfigured
@@ -75,6 +76,15 @@ class Ways:
         from byteport.adapters.system_units import SystemUnitsOf
 
         return SystemUnitsOf(self.pool)
+
+    @property
+    def memory(self) -> HostMemoryReading:
+        if not self.looks:
+            refusing: Any = NotConfigured(NO_WAY)
+            return refusing  # type: ignore[no-any-return]
+        from byteport.adapters.host_memory import HostMemory
+
+        return HostMemory(self.pool)
 
     @property
     def looking(self) -> HostUnits:

@@ -124,8 +124,8 @@ class RestoreUnitWeight(SetCpuWeight):
 
 
 def service_name(host: str, unit: str) -> str:
-    """What locks and budgets know a host's service by."""
-    return f"service:{host}/{unit}"
+    """What locks and budgets know a host's service by, and signals that are about it alone."""
+    return f"service:{unit}@{host}"
 
 
 def _is_another(unit: SystemUnit, intent: Marked) -> bool:
