@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import shlex
 
+from byteport.model.privileged import OPEN_FILES
+
 MEMINFO = """
 grep -E '^(MemTotal|MemAvailable|MemFree|Buffers|Cached|SwapTotal|SwapFree):' /proc/meminfo
 grep -E '^(oom_kill|pgmajfault) ' /proc/vmstat
@@ -79,19 +81,6 @@ m=/sys/fs/cgroup/memory
 [ -n "$v1" ] && [ -r "$m$v1/memory.usage_in_bytes" ] || exit 4
 told 1 "$v1" "$m$v1" memory.usage_in_bytes memory.oom_control memory.limit_in_bytes
 """
-# All open files of all processes, a line each: its process, and what it is.
-FIND = (
-    "/usr/bin/find",
-    "/proc",
-    "-mindepth",
-    "3",
-    "-maxdepth",
-    "3",
-    "-path",
-    "/proc/[0-9]*/fd/*",
-    "-printf",
-    "%h %l\\n",
-)
 # By sudo those of everybody are seen; without it those of the own user's, and what newer kernels tell of their number.
 # A line for each process: pid, files, sockets.
 OPEN = f"""
@@ -100,9 +89,9 @@ counted() {{
   awk '{{ n[$1]++; if ($2 ~ /^socket:/) s[$1]++ }}
     END {{ for (p in n) {{ split(p, at, "/"); print at[3], n[p], s[p] + 0 }} }}'
 }}
-t=$(sudo -n {shlex.join(FIND)} 2>/dev/null | counted); [ -n "$t" ] && {{ echo "$t"; exit 0; }}
+t=$(sudo -n {shlex.join(OPEN_FILES)} 2>/dev/null | counted); [ -n "$t" ] && {{ echo "$t"; exit 0; }}
 [ "$(id -u)" = 0 ] || echo "lacks rights"
-t=$({shlex.join(FIND)} 2>/dev/null | counted)
+t=$({shlex.join(OPEN_FILES)} 2>/dev/null | counted)
 [ -n "$t" ] && echo "$t" || for f in /proc/[0-9]*/fd; do
   p=${{f#/proc/}}; p=${{p%/fd}}
   [ -r "$f" ] && l=$(ls -l "$f" 2>/dev/null) && [ -n "$l" ] &&

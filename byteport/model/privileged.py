@@ -27,3 +27,9 @@ def restarts(units: Sequence[str], verb: RestartVerb = "try-restart") -> list[tu
 def weights(units: Sequence[str], *asked: int | None) -> list[tuple[str, ...]]:
     """For `Runbook.as_root`."""
     return [weight_words(unit, weight) for unit in units for weight in asked]
+
+
+# All open files of all processes, a line each: its process, and what it is. Wildcards are find's own.
+OPEN_FILES = (
+    "/usr/bin/find", "/proc", "-mindepth", "3", "-maxdepth", "3", "-path", "/proc/[0-9]*/fd/*", "-printf", "%h %l\\n",
+)  # fmt: skip

@@ -7,8 +7,9 @@ from typing import Any
 
 from byteport.grammar.evidence import probe, probe_with_options
 from byteport.model.facts.memory import Audit, Groups, History, Meminfo, Stall, TopMemory
+from byteport.model.facts.system_units import LabelledUnits
 from byteport.model.target import Target
-from byteport.model.units import minutes
+from byteport.model.units import minutes, seconds
 from byteport.ports import Readers
 from byteport.probes.hosts import host_of
 
@@ -41,6 +42,12 @@ def pressure_stall(target: Target, readers: Readers) -> Stall | None:
 def audit(target: Target, readers: Readers) -> Audit:
     """The largest services' processes, open files and sockets."""
     return readers.memory.audit(host_of(target))
+
+
+@probe(over="host", timeout=seconds(18))
+def safe_label(target: Target, readers: Readers) -> LabelledUnits:
+    """Services with X-Byteport-Restart in files that root alone can have written."""
+    return readers.system_units.labelled(host_of(target))
 
 
 @probe_with_options(over="history")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from byteport.adapters import host_memory, host_memory_scripts
+from byteport.adapters import host_memory
 from byteport.adapters.transport import Completed
 from byteport.errors import Transient
+from byteport.model.privileged import OPEN_FILES
 from byteport.shown.sudoers import written
 
 V2 = """version 2
@@ -150,6 +151,6 @@ def test_all_of_it_is_told_in_a_line():
 
 
 def test_the_words_that_sudo_is_asked_for_can_stand_in_its_file():
-    line = written(host_memory_scripts.FIND)
+    line = written(OPEN_FILES)
     assert line.startswith("/usr/bin/find /proc -mindepth 3")
     assert "\n" not in line
