@@ -14,6 +14,7 @@ from tests.github_server import running
 from tests.pages.application import Desk
 from tests.pages.clinic import KEY, Clinic
 from tests.pages.pipeline import Pipeline
+from tests.pages.saturated import Rack
 from tests.pages.troubles import oldest
 from tests.patients import Patient
 from tests.servers import eventually
@@ -80,5 +81,15 @@ def desk(ledger_url: str, redis_url: str) -> Iterator[Desk]:
     ledger, budgets = PostgresLedger(ledger_url), RedisBudgets(redis_url)
     with sentry_server.running() as sentry:
         yield Desk(ledger, budgets, None, ledger_url, redis_url, sentry=sentry)  # type: ignore[arg-type]
+    ledger.close()
+    budgets.close()
+
+
+@pytest.fixture
+def rack(ledger_url: str, redis_url: str) -> Iterator[Rack]:
+    """Real stores, and a host that behaves."""
+    migrate(ledger_url)
+    ledger, budgets = PostgresLedger(ledger_url), RedisBudgets(redis_url)
+    yield Rack(ledger, budgets, None, ledger_url, redis_url)  # type: ignore[arg-type]
     ledger.close()
     budgets.close()
