@@ -9,178 +9,178 @@ import pytest
 from byteport.model.facts.memory import GIB, MIB, Stall
 from byteport.model.signal import Mode
 from byteport.records.incident import Phase
-from tests.pages.rack import HOST, MAIL, SHOP, UNREACHABLE
+from tests.pages.shelf import HOST, MAIL, SHOP, UNREACHABLE
 
 
-def rests(rack, incident, name) -> None:
+def rests(shelf, incident, name) -> None:
     """With a person, and nothing was done."""
-    assert (incident.phase, incident.diagnosis.name, rack.box.asked) == (Phase.ESCALATE, name, [])
+    assert (incident.phase, incident.diagnosis.name, shelf.box.asked) == (Phase.ESCALATE, name, [])
 
 
-def test_the_service_that_leaks_is_restarted_and_memory_comes_back(rack):
-    rack.leaks()
-    incident = rack.treat()
+def test_the_service_that_leaks_is_restarted_and_memory_comes_back(shelf):
+    shelf.leaks()
+    incident = shelf.treat()
     assert (incident.ending, incident.diagnosis.name) == ("resolved", "leaking_service")
-    assert rack.box.asked == [("try-restart", SHOP)]
+    assert shelf.box.asked == [("try-restart", SHOP)]
     assert "shop.service went from 500 MiB to 2.3 GiB (+380%) in 60 min" in incident.diagnosis.because
 
 
-def test_nothing_is_restarted_before_it_has_lasted_for_ninety_seconds(rack):
-    rack.leaks()
-    incident = rack.take()
-    planned = rack.run(incident, until=Phase.ACT, deliver=False)
+def test_nothing_is_restarted_before_it_has_lasted_for_ninety_seconds(shelf):
+    shelf.leaks()
+    incident = shelf.take()
+    planned = shelf.run(incident, until=Phase.ACT, deliver=False)
     began = planned.due_at
     for _ in range(60):
-        rack.step(incident)
-        if rack.box.asked:
+        shelf.step(incident)
+        if shelf.box.asked:
             break
-        if (wait := rack.wait_of(incident)) > 0:
-            rack.minutes_pass((wait + 0.05) / 60)
-    assert rack.now(incident).acted_at - began >= timedelta(seconds=90)
+        if (wait := shelf.wait_of(incident)) > 0:
+            shelf.minutes_pass((wait + 0.05) / 60)
+    assert shelf.now(incident).acted_at - began >= timedelta(seconds=90)
 
 
-def test_one_that_is_over_within_the_ninety_seconds_restarts_nothing(rack):
-    rack.leaks()
-    incident = rack.take()
-    rack.run(incident, until=Phase.ACT, deliver=False)
-    rack.box.others -= 2 * GIB
-    assert rack.run(incident, most=200).ending != "resolved"
-    assert rack.box.asked == []
+def test_one_that_is_over_within_the_ninety_seconds_restarts_nothing(shelf):
+    shelf.leaks()
+    incident = shelf.take()
+    shelf.run(incident, until=Phase.ACT, deliver=False)
+    shelf.box.others -= 2 * GIB
+    assert shelf.run(incident, most=200).ending != "resolved"
+    assert shelf.box.asked == []
 
 
-def test_a_page_cache_ends_the_run(rack):
+def test_a_page_cache_ends_the_run(shelf):
     """97 % is not free, and nearly all of it can be had."""
-    rack.leaks()
-    rack.box.others, rack.box.cache = 1 * GIB, 4 * GIB + 100 * MIB
-    incident = rack.treat()
-    assert (incident.ending, incident.diagnosis.name, rack.box.asked) == ("recovered", "not_exhausted", [])
+    shelf.leaks()
+    shelf.box.others, shelf.box.cache = 1 * GIB, 4 * GIB + 100 * MIB
+    incident = shelf.treat()
+    assert (incident.ending, incident.diagnosis.name, shelf.box.asked) == ("recovered", "not_exhausted", [])
     assert "with page cache, which can be had" in incident.diagnosis.because
 
 
-def test_between_90_and_95_percent_tasks_must_be_waiting(rack):
-    rack.leaks()
-    rack.box.others -= 300 * MIB
-    assert 90 < rack.box.meminfo(HOST).used_pct < 95
-    rack.box.psi = Stall(some_avg10=50, some_avg60=10)
-    incident = rack.treat()
-    rests(rack, incident, "tight_without_stalls")
+def test_between_90_and_95_percent_tasks_must_be_waiting(shelf):
+    shelf.leaks()
+    shelf.box.others -= 300 * MIB
+    assert 90 < shelf.box.meminfo(HOST).used_pct < 95
+    shelf.box.psi = Stall(some_avg10=50, some_avg60=10)
+    incident = shelf.treat()
+    rests(shelf, incident, "tight_without_stalls")
     assert "waited for memory in 10 % of the last minute" in incident.diagnosis.because
 
 
 @pytest.mark.parametrize("psi", [None, Stall(some_avg10=0, some_avg60=10.1)])
-def test_where_they_wait_or_nobody_counts_it_is_acted_on(rack, psi):
-    rack.leaks()
-    rack.box.others -= 300 * MIB
-    rack.box.psi = psi
-    assert rack.treat().ending == "resolved"
+def test_where_they_wait_or_nobody_counts_it_is_acted_on(shelf, psi):
+    shelf.leaks()
+    shelf.box.others -= 300 * MIB
+    shelf.box.psi = psi
+    assert shelf.treat().ending == "resolved"
 
 
-def test_above_95_percent_nobody_needs_to_wait(rack):
-    rack.leaks()
-    rack.box.psi = Stall(some_avg10=0, some_avg60=0)
-    assert rack.treat().ending == "resolved"
+def test_above_95_percent_nobody_needs_to_wait(shelf):
+    shelf.leaks()
+    shelf.box.psi = Stall(some_avg10=0, some_avg60=0)
+    assert shelf.treat().ending == "resolved"
 
 
 @pytest.mark.parametrize(("now", "before"), [(2400, 2005), (2400, 2201), (239, 40)])
-def test_who_did_not_grow_by_20_percent_and_200_mib_is_no_leak(rack, now, before):
-    rack.leaks(now, before)
-    rack.box.others = rack.box.total - sum(one.rss for one in rack.box.services.values()) - 100 * MIB
-    rests(rack, rack.treat(), "no_leak_known")
+def test_who_did_not_grow_by_20_percent_and_200_mib_is_no_leak(shelf, now, before):
+    shelf.leaks(now, before)
+    shelf.box.others = shelf.box.total - sum(one.rss for one in shelf.box.services.values()) - 100 * MIB
+    rests(shelf, shelf.treat(), "no_leak_known")
 
 
-def test_the_largest_that_did_not_grow_is_left_alone(rack):
+def test_the_largest_that_did_not_grow_is_left_alone(shelf):
     """A database's host: the database is the largest, and another one grew."""
-    rack.leaks(now=900, before=300)
-    rack.box.put("postgresql.service", 3 * GIB)
-    rack.box.others = 3 * GIB + 600 * MIB
-    rack.remembers(0, postgresql=3000)
-    incident = rack.treat()
-    rests(rack, incident, "inconclusive")  # nobody knows what the database held an hour ago
+    shelf.leaks(now=900, before=300)
+    shelf.box.put("postgresql.service", 3 * GIB)
+    shelf.box.others = 3 * GIB + 600 * MIB
+    shelf.remembers(0, postgresql=3000)
+    incident = shelf.treat()
+    rests(shelf, incident, "inconclusive")  # nobody knows what the database held an hour ago
     assert "nobody knows what they held an hour ago: postgresql.service" in incident.reason
 
 
-def test_a_growing_service_beside_a_large_one_that_did_not_grow_is_restarted(rack):
-    rack.box.put("postgresql.service", 3 * GIB)
-    shop = rack.box.put(SHOP, 1100 * MIB)
-    rack.box.others = 3 * GIB + 600 * MIB
-    rack.remembers(60, postgresql=3000, shop=300)
-    assert rack.treat().ending == "resolved"
-    assert (rack.box.asked, shop.lives) == ([("try-restart", SHOP)], 2)
+def test_a_growing_service_beside_a_large_one_that_did_not_grow_is_restarted(shelf):
+    shelf.box.put("postgresql.service", 3 * GIB)
+    shop = shelf.box.put(SHOP, 1100 * MIB)
+    shelf.box.others = 3 * GIB + 600 * MIB
+    shelf.remembers(60, postgresql=3000, shop=300)
+    assert shelf.treat().ending == "resolved"
+    assert (shelf.box.asked, shop.lives) == ([("try-restart", SHOP)], 2)
 
 
-def test_a_larger_grower_that_is_not_opted_in_keeps_the_smaller_one_from_being_restarted(rack):
-    rack.leaks(now=1200, before=500)
-    rack.box.services[MAIL].rss = 1500 * MIB
-    incident = rack.treat()
-    rests(rack, incident, "leaking_service")
+def test_a_larger_grower_that_is_not_opted_in_keeps_the_smaller_one_from_being_restarted(shelf):
+    shelf.leaks(now=1200, before=500)
+    shelf.box.services[MAIL].rss = 1500 * MIB
+    incident = shelf.treat()
+    rests(shelf, incident, "leaking_service")
     assert "mail.service went from 290 MiB" in incident.reason
     assert "does not carry byteport.restart=safe" in incident.reason
 
 
-def test_what_nobody_remembers_is_not_guessed(rack):
-    rack.box.put(SHOP, 2600 * MIB)
-    incident = rack.treat()
-    rests(rack, incident, "inconclusive")
+def test_what_nobody_remembers_is_not_guessed(shelf):
+    shelf.box.put(SHOP, 2600 * MIB)
+    incident = shelf.treat()
+    rests(shelf, incident, "inconclusive")
     assert "nobody remembers who held how much an hour ago" in incident.reason
 
 
-def test_a_service_that_is_younger_than_an_hour_cannot_be_told(rack):
-    rack.leaks().age = 1800.0
-    rests(rack, rack.treat(), "inconclusive")
+def test_a_service_that_is_younger_than_an_hour_cannot_be_told(shelf):
+    shelf.leaks().age = 1800.0
+    rests(shelf, shelf.treat(), "inconclusive")
 
 
-def test_what_was_seen_too_long_ago_does_not_count(rack):
-    rack.leaks()
-    rack.minutes_pass(11)
-    rests(rack, rack.treat(), "inconclusive")
+def test_what_was_seen_too_long_ago_does_not_count(shelf):
+    shelf.leaks()
+    shelf.minutes_pass(11)
+    rests(shelf, shelf.treat(), "inconclusive")
 
 
-def test_a_process_that_is_no_service_is_left_alone(rack):
-    rack.leaks(now=300, before=290)
-    rack.box.others, rack.box.stray = 7 * GIB + 200 * MIB, 900 * MIB
-    incident = rack.treat()
-    rests(rack, incident, "leaking_service")
+def test_a_process_that_is_no_service_is_left_alone(shelf):
+    shelf.leaks(now=300, before=290)
+    shelf.box.others, shelf.box.stray = 7 * GIB + 200 * MIB, 900 * MIB
+    incident = shelf.treat()
+    rests(shelf, incident, "leaking_service")
     assert "bash (pid 5) went from 150 MiB to 900 MiB" in incident.reason
     assert "is no service of the system's" in incident.reason
 
 
 @pytest.mark.parametrize("what", ["meminfo", "stall", "top", "labelled", "inventory"])
-def test_a_host_that_cannot_be_asked_is_left_alone(rack, what):
-    rack.leaks()
-    rack.box.broken[what] = UNREACHABLE
+def test_a_host_that_cannot_be_asked_is_left_alone(shelf, what):
+    shelf.leaks()
+    shelf.box.broken[what] = UNREACHABLE
     if what == "stall":
-        rack.box.others -= 300 * MIB
-    incident = rack.treat()
-    assert (incident.phase, rack.box.asked) == (Phase.ESCALATE, [])
+        shelf.box.others -= 300 * MIB
+    incident = shelf.treat()
+    assert (incident.phase, shelf.box.asked) == (Phase.ESCALATE, [])
 
 
-def test_a_service_that_does_not_come_up_is_told_and_not_tried_again(rack):
-    rack.leaks().comes_up = False
-    incident = rack.treat()
+def test_a_service_that_does_not_come_up_is_told_and_not_tried_again(shelf):
+    shelf.leaks().comes_up = False
+    incident = shelf.treat()
     assert incident.phase is Phase.ESCALATE
     assert "it did not come up: shop.service: failed" in incident.reason
-    assert rack.box.asked == [("try-restart", SHOP)]
+    assert shelf.box.asked == [("try-restart", SHOP)]
 
 
-def test_memory_that_does_not_come_back_in_two_minutes_is_for_a_person(rack):
-    rack.leaks().starts_with = 2400 * MIB
-    incident = rack.treat()
+def test_memory_that_does_not_come_back_in_two_minutes_is_for_a_person(shelf):
+    shelf.leaks().starts_with = 2400 * MIB
+    incident = shelf.treat()
     assert incident.phase is Phase.ESCALATE
     assert "verification failed: memory < 85% 30s after restart" in incident.reason
-    assert len(rack.box.asked) == 1
+    assert len(shelf.box.asked) == 1
 
 
-def test_a_rehearsal_restarts_nothing(rack):
-    rack.leaks()
-    incident = rack.treat(Mode.DRY_RUN)
-    assert (incident.ending, rack.box.asked) == ("rehearsed", [])
-    assert rack.texts(incident.id, "rehearsal") == ["would on web1: systemctl try-restart shop.service"]
+def test_a_rehearsal_restarts_nothing(shelf):
+    shelf.leaks()
+    incident = shelf.treat(Mode.DRY_RUN)
+    assert (incident.ending, shelf.box.asked) == ("rehearsed", [])
+    assert shelf.texts(incident.id, "rehearsal") == ["would on web1: systemctl try-restart shop.service"]
 
 
-def test_people_are_told_what_they_need(rack):
-    rack.leaks().comes_up = False
-    rack.treat()
-    told = rack.notebook.sent[0].message if hasattr(rack.notebook.sent[0], "message") else rack.notebook.sent[0]
+def test_people_are_told_what_they_need(shelf):
+    shelf.leaks().comes_up = False
+    shelf.treat()
+    told = shelf.notebook.sent[0].message if hasattr(shelf.notebook.sent[0], "message") else shelf.notebook.sent[0]
     bundle = told.bundle
     assert bundle["host"] == HOST
     assert bundle["top_memory_consumers"][0] == "shop.service: 2.3 GiB, 1 processes"

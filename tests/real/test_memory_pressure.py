@@ -23,7 +23,7 @@ from byteport.runbooks.linux.memory_pressure import RUNBOOK
 from byteport.shown.sudoers import sudoers
 from tests import machine
 from tests.machine import Machine
-from tests.pages.rack import HOST, Rack
+from tests.pages.shelf import HOST, Shelf
 from tests.real.hosts import service, shown, way_to
 from tests.servers import eventually
 
@@ -57,7 +57,7 @@ class Older(HostMemory):
         return seen.with_(consumers=tuple(one.with_(age=one.age + 7200) for one in seen.consumers))
 
 
-class Host(Rack):
+class Host(Shelf):
     """With a host that is there."""
 
     real: Any = None

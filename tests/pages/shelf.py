@@ -164,7 +164,7 @@ class Box:
 
 
 @dataclass
-class Rack(World):
+class Shelf(World):
     """`take` signals the host, `treat` moves it until it rests."""
 
     box: Box = field(default_factory=Box)
