@@ -31,7 +31,7 @@ from tests.ward.world import World
 
 SLUG = RUNBOOK.name
 HOST, UNIT = "web1", "report.service"
-SERVICE = f"service:{HOST}/{UNIT}"
+SERVICE = f"service:{UNIT}@{HOST}"
 CHANNELS = ("postmark", "github_issue")
 
 
