@@ -12,6 +12,8 @@ from byteport.ports_database import Database, DatabaseSessions, Deploys, Pooler,
 from byteport.ports_disks import DiskCleaning, Disks
 from byteport.ports_github import GitHubDispatching, GitHubReading
 from byteport.ports_hosts import HostInventories, HostUnits, HostUnitsStarting
+from byteport.ports_memory import HostMemoryReading, MemoryHistories
+from byteport.ports_processes import HostProcesses, SystemUnits, SystemUnitsChanging
 
 
 class Readers(Protocol):
@@ -37,6 +39,14 @@ class Readers(Protocol):
     def inventories(self) -> HostInventories: ...
     @property
     def disks(self) -> Disks: ...
+    @property
+    def memory(self) -> HostMemoryReading: ...
+    @property
+    def memory_history(self) -> MemoryHistories: ...
+    @property
+    def processes(self) -> HostProcesses: ...
+    @property
+    def system_units(self) -> SystemUnits: ...
 
 
 class Writers(Protocol):
@@ -54,3 +64,5 @@ class Writers(Protocol):
     def units(self) -> HostUnitsStarting: ...
     @property
     def cleaning(self) -> DiskCleaning: ...
+    @property
+    def system_units(self) -> SystemUnitsChanging: ...

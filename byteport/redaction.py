@@ -55,7 +55,14 @@ _KEY_BLOCK = re.compile(r"-----BEGIN [A-Z0-9 ]+-----.*?(?:-----END [A-Z0-9 ]+---
 _RULES: tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     ("-----BEGIN", _KEY_BLOCK, MARK),
     ("://", re.compile(r"://[^\s\"'<>]+"), _without_user),
-    ("@", re.compile(r"(?<![\w/.:+-])[\w.+-]{1,64}:(?!//)[^\s:@\"'<>]{1,256}@(?!sha\d)(?=[\w\[(])"), f"{MARK}@"),
+    (
+        "@",
+        re.compile(
+            r"(?<![\w/.:+-])(?!service:[\w.@-]{1,200}\.service@)[\w.+-]{1,64}:(?!//)"
+            r"[^\s:@\"'<>]{1,256}@(?!sha\d)(?=[\w\[(])"
+        ),
+        f"{MARK}@",
+    ),
     ("hooks.", re.compile(r"(hooks\.[\w.-]{1,80}/[\w-]{1,40}/)[^\s\"'<>|]+"), rf"\1{MARK}"),
     (
         "",
@@ -97,8 +104,16 @@ _RULES: tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str]],
         ),
         MARK,
     ),
-    # An address of mail; a release (shop@2.0.1, as Sentry's clients name theirs) is none.
-    ("@", re.compile(r"[\w.+%-]{1,64}@(?!\d{1,9}\.\d)[\w-]{1,63}(?:\.[\w-]{1,63})+"), MARK),
+    # An address of mail; a release (shop@2.0.1, as Sentry's clients name theirs) is none, nor is worker@1.service, or
+    # shop.service@web1.example.net.
+    (
+        "@",
+        re.compile(
+            r"[\w.+%-]{1,64}(?<!\.service)@(?!\d{1,9}\.\d)(?!(?:[\w-]{1,63}\.){1,4}service(?![\w-]|\.\w))"
+            r"[\w-]{1,63}(?:\.[\w-]{1,63})+"
+        ),
+        MARK,
+    ),
 )
 
 

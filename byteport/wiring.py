@@ -38,6 +38,7 @@ from byteport.ports_database import Deploys, Rollouts
 from byteport.ports_disks import DiskCleaning, Disks
 from byteport.ports_github import GitHubDispatching, GitHubReading
 from byteport.ports_hosts import HostInventories, HostUnits, HostUnitsStarting
+from byteport.ports_memory import HostMemoryReading, MemoryHistories
 from byteport.records.incident import Phase
 from byteport.settings import Settings
 from byteport.settings.database import address
@@ -45,10 +46,10 @@ from byteport.settings.pages import problems_with
 from byteport.sources.database import DatabasePoller, PollRules
 from byteport.sources.default_routes import default_routes
 from byteport.sources.polling import Poller
-from byteport.wiring_application import errors_of, metrics_of
+from byteport.wiring_application import errors_of, memory_history_of, metrics_of
 from byteport.wiring_channels import channels_of
 from byteport.wiring_github import github_of
-from byteport.wiring_hosts import Ways
+from byteport.wiring_hosts import ActsOnHosts, LooksAtHosts, Ways
 from byteport.wiring_policy import people_problems, policy_of
 from byteport.wiring_pollers import pollers_of
 
@@ -68,7 +69,7 @@ class NoDoorbell:
 
 
 @dataclass(frozen=True)
-class Looking(plugins.WithOwnPorts):
+class Looking(LooksAtHosts, plugins.WithOwnPorts):
     """`Readers` of this process."""
 
     patients: Patients
@@ -78,6 +79,7 @@ class Looking(plugins.WithOwnPorts):
     metrics: ApplicationMetrics
     past: PastDiagnoses
     hosts: Ways
+    memory_history: MemoryHistories
 
     @property
     def units(self) -> HostUnits:
@@ -92,6 +94,10 @@ class Looking(plugins.WithOwnPorts):
         return self.hosts.disks
 
     @property
+    def memory(self) -> HostMemoryReading:
+        return self.hosts.memory
+
+    @property
     def database(self) -> Any:
         return self.patients.database
 
@@ -101,7 +107,7 @@ class Looking(plugins.WithOwnPorts):
 
 
 @dataclass(frozen=True)
-class Acting(plugins.WithOwnPorts):
+class Acting(ActsOnHosts, plugins.WithOwnPorts):
     """`Writers` of this process."""
 
     patients: Patients
@@ -231,7 +237,8 @@ def build(
     looks, acts = role in LOOKING, role in ACTING
     github, hosts = github_of(settings, looks=looks, acts=acts), Ways(settings, looks, acts)
     seen = (errors_of(settings, looks=looks), metrics_of(settings, looks=looks), ledger, hosts)
-    readers: Readers = Looking(own[0], patients, source, github[0], *seen)
+    remembered = memory_history_of(settings, ledger, looks=looks)
+    readers: Readers = Looking(own[0], patients, source, github[0], *seen, remembered)
     writers: Writers = Acting(own[1], patients, source, github[1], hosts)
     bells = wakeups or (NoDoorbell() if role in ("drive", "intake") else _fleet_wakeups())
     outbox = Outbox(ledger, channels, policy.fallback_channel)

@@ -7,6 +7,7 @@ from typing import Any
 
 from byteport.errors import BytePortError
 from byteport.ports_application import ApplicationMetrics, ErrorTracking
+from byteport.ports_memory import MemoryHistories, MemoryRecord
 from byteport.settings import Settings
 from byteport.wiring_parts import NotConfigured, api_of
 
@@ -29,15 +30,26 @@ def metrics_of(settings: Settings, *, looks: bool) -> ApplicationMetrics:
     """The Prometheus that `metrics` names, or the only one; where there is none, that is an answer."""
     from byteport.adapters.application_metrics import NoMetrics, PrometheusMetrics
 
+    prometheus = _prometheus(settings, looks)
+    return NoMetrics() if prometheus is None else PrometheusMetrics(prometheus)
+
+
+def memory_history_of(settings: Settings, ledger: MemoryRecord, *, looks: bool) -> MemoryHistories:
+    """The same Prometheus, and what BytePort has seen itself."""
+    from byteport.adapters.memory_history import MemoryOf
+
+    return MemoryOf(ledger, _prometheus(settings, looks))
+
+
+def _prometheus(settings: Settings, looks: bool) -> Any:
     known = settings.pollers.prometheus
     name = settings.metrics or (next(iter(known)) if len(known) == 1 else "")
     section = known.get(name)
     if section is None or not looks:
-        return NoMetrics()
+        return None
     from byteport.adapters.prometheus import Prometheus, refused
 
     try:
-        return PrometheusMetrics(Prometheus(api_of("prometheus", section, timedelta(seconds=5), refused=refused)))
+        return Prometheus(api_of("prometheus", section, timedelta(seconds=5), refused=refused))
     except (ValueError, BytePortError) as wrong:
-        unusable: Any = NotConfigured(f"prometheus {name}: {wrong}")
-        return unusable  # type: ignore[no-any-return]
+        return NotConfigured(f"prometheus {name}: {wrong}")

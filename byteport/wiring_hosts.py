@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from byteport.ports_disks import DiskCleaning, Disks
 from byteport.ports_hosts import HostInventories, HostUnits, HostUnitsStarting
+from byteport.ports_memory import HostMemoryReading
+from byteport.ports_processes import HostProcesses, SystemUnits, SystemUnitsChanging
 from byteport.settings import Settings
 from byteport.wiring_parts import NotConfigured
 
@@ -48,7 +50,42 @@ class Ways:
             return refusing  # type: ignore[no-any-return]
         from byteport.adapters.host_inventory import InventoryFiles
 
-        return InventoryFiles(self.pool)
+        groups = {name: section.group for name, section in self.settings.hosts.items()}
+        return InventoryFiles(self.pool, groups)
+
+    @property
+    def processes(self) -> HostProcesses:
+        if not self.looks:
+            refusing: Any = NotConfigured(NO_WAY)
+            return refusing  # type: ignore[no-any-return]
+        from byteport.adapters.host_processes import ProcfsOf
+
+        return ProcfsOf(self.pool)
+
+    @property
+    def system_units(self) -> SystemUnits:
+        units: SystemUnits = self._services if self.looks else NotConfigured(NO_WAY)
+        return units
+
+    @property
+    def changing(self) -> SystemUnitsChanging:
+        units: SystemUnitsChanging = self._services if self.acts else NotConfigured("this process may not act")
+        return units
+
+    @cached_property
+    def _services(self) -> Any:
+        from byteport.adapters.system_units import SystemUnitsOf
+
+        return SystemUnitsOf(self.pool)
+
+    @property
+    def memory(self) -> HostMemoryReading:
+        if not self.looks:
+            refusing: Any = NotConfigured(NO_WAY)
+            return refusing  # type: ignore[no-any-return]
+        from byteport.adapters.host_memory import HostMemory
+
+        return HostMemory(self.pool)
 
     @cached_property
     def _disks(self) -> Any:
@@ -80,3 +117,27 @@ class Ways:
         """Let go of every connection."""
         while self._closing:
             self._closing.pop().close()
+
+
+class LooksAtHosts:
+    """The part of `Readers` that asks for a host's processes and services."""
+
+    hosts: Ways
+
+    @property
+    def processes(self) -> HostProcesses:
+        return self.hosts.processes
+
+    @property
+    def system_units(self) -> SystemUnits:
+        return self.hosts.system_units
+
+
+class ActsOnHosts:
+    """The part of `Writers` that changes a host's services."""
+
+    hosts: Ways
+
+    @property
+    def system_units(self) -> SystemUnitsChanging:
+        return self.hosts.changing

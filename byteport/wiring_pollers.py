@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from byteport.errors import BytePortError, Permanent
 from byteport.redaction import redact_text
@@ -33,7 +33,7 @@ def pollers_of(settings: Settings, ledger: People, hosts: Hosts | None = None) -
         "silences": lambda: _silences(settings, ledger), "github": lambda: _github(settings),
         "tls": lambda: _tls(settings), "datadog": lambda: _datadog(settings),
         "cloudwatch": lambda: _cloudwatch(settings), "render": lambda: _render(settings),
-        "vitals": lambda: _vitals(settings, hosts),
+        "vitals": lambda: _vitals(settings, hosts), "memory": lambda: _memory(settings, ledger, hosts),
     }  # fmt: skip
     made: dict[str, Poller] = {}
     why: dict[str, str] = {}
@@ -133,6 +133,18 @@ def _vitals(settings: Settings, hosts: Hosts | None) -> Iterator[Poller]:
     )  # fmt: skip
     looking = HostVitals(hosts or Hosts(settings.hosts), timeout)
     yield VitalsPoller(looking, tuple(settings.hosts), rules, period, timeout)
+
+
+def _memory(settings: Settings, ledger: Any, hosts: Hosts | None) -> Iterator[Poller]:
+    section = settings.pollers.vitals
+    if not section.enabled or not settings.hosts:
+        return
+    from byteport.adapters.host_memory import HostMemory
+    from byteport.adapters.hosts import Hosts
+    from byteport.sources.memory_looks import MemoryLooksPoller
+
+    period, timeout = timedelta(seconds=section.memory_looks), timedelta(seconds=section.timeout)
+    yield MemoryLooksPoller(HostMemory(hosts or Hosts(settings.hosts)), ledger, tuple(settings.hosts), period, timeout)
 
 
 def _sentry(settings: Settings) -> Iterator[Poller]:

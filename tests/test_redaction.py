@@ -172,3 +172,10 @@ def test_no_text_takes_long(unit: str):
     begun = time.process_time()
     redact_text(unit * (262_144 // len(unit)))
     assert time.process_time() - begun < 3
+
+
+@pytest.mark.parametrize(
+    "name", ["shop.service@web1", "shop.service@web1.example.net", "at@1.service@web1.example.net"]
+)
+def test_a_service_of_a_host_is_no_address_of_mail(name):
+    assert redact_text(f"service:{name} was restarted") == f"service:{name} was restarted"

@@ -5,8 +5,8 @@ It counts where nobody but root could have written it, for whoever can write it 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -27,9 +27,13 @@ class InventoryFiles:
     """Over whichever transport a host has."""
 
     hosts: ByName
+    groups: Mapping[str, str] = field(default_factory=dict)
 
     def inventory(self, host: str) -> HostInventory:
         """Raises Transient, Denied or Permanent where the host cannot be asked; no file is an answer."""
+        return self._read(host).with_(group=self.groups.get(host, "default"))
+
+    def _read(self, host: str) -> HostInventory:
         told = self.hosts.get(host).run(("sh", "-c", SCRIPT))
         if told.status == 3:
             return HostInventory(why=f"{FILE} is not there")

@@ -79,6 +79,8 @@ class VitalsPollerSection(Section):
     """Seconds between two looks."""
     timeout: Seconds = 10.0
     """Seconds that one host may take. A look at all of them takes 25."""
+    memory_looks: float = Field(default=300.0, ge=60, le=900)
+    """Seconds between two looks at who holds how much memory, which are kept for five hours: what has grown."""
 
 
 def problems_of(hosts: dict[str, HostSection]) -> list[str]:

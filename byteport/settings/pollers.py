@@ -245,6 +245,7 @@ class PollersSection(Section):
         yield from ((f"github {repository}", self.github.period) for repository in self.github.repositories)
         yield from [("tls", self.tls.period)] if self.tls.endpoints else []
         yield from [("vitals", self.vitals.period)] if self.vitals.enabled else []
+        yield from [("memory", self.vitals.memory_looks)] if self.vitals.enabled else []
         yield from [("sentry", self.sentry.period)] if self.sentry.enabled else []
         yield from [("datadog", self.datadog.period)] if self.datadog.metrics else []
         yield from ((f"cloudwatch {name}", section.period) for name, section in self.cloudwatch.items())

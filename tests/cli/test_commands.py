@@ -170,8 +170,10 @@ def test_a_persons_word_stands_in_the_journal(home: Home) -> None:
 def test_runbooks_are_listed_and_shown_without_any_server(bare: Home) -> None:
     assert [row["slug"] for row in bare.run("runbooks", "list", "--json").json] == [
         "application_error",
+        "cpu_saturation",
         SLUG,
         "deploy_failure",
+        "memory_pressure",
     ]
     told = bare.run("runbooks", "show", SLUG.replace("_", "-"), "--json").json
     assert (told["slug"], told["mode"]) == (SLUG, "dry_run")

@@ -19,6 +19,8 @@ from tests.pages.application import Desk
 from tests.pages.clinic import KEY, Clinic
 from tests.pages.full_disk import Scratch, Site, site
 from tests.pages.pipeline import Pipeline
+from tests.pages.saturated import Rack
+from tests.pages.shelf import Shelf
 from tests.pages.troubles import oldest
 from tests.patients import Patient
 from tests.servers import eventually
@@ -100,5 +102,25 @@ def cleaning(ledger_url: str, redis_url: str) -> Iterator[Callable[..., Site]]:
             return running.enter_context(site(page, ledger, budgets, ledger_url, redis_url, scratch, **more))
 
         yield start
+    ledger.close()
+    budgets.close()
+
+
+@pytest.fixture
+def rack(ledger_url: str, redis_url: str) -> Iterator[Rack]:
+    """Real stores, and a host that behaves."""
+    migrate(ledger_url)
+    ledger, budgets = PostgresLedger(ledger_url), RedisBudgets(redis_url)
+    yield Rack(ledger, budgets, None, ledger_url, redis_url)  # type: ignore[arg-type]
+    ledger.close()
+    budgets.close()
+
+
+@pytest.fixture
+def shelf(ledger_url: str, redis_url: str) -> Iterator[Shelf]:
+    """Real stores, and a host whose memory behaves."""
+    migrate(ledger_url)
+    ledger, budgets = PostgresLedger(ledger_url), RedisBudgets(redis_url)
+    yield Shelf(ledger, budgets, None, ledger_url, redis_url)  # type: ignore[arg-type]
     ledger.close()
     budgets.close()

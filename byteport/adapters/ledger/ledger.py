@@ -11,6 +11,7 @@ from byteport.adapters.ledger.figures import CountingLedger
 from byteport.adapters.ledger.guards import Guarding
 from byteport.adapters.ledger.intents import Intents
 from byteport.adapters.ledger.locks import Locks
+from byteport.adapters.ledger.memory import MemoryLooks
 from byteport.adapters.ledger.migrations import check_schema
 from byteport.adapters.ledger.moves import Moves
 from byteport.adapters.ledger.orders import Orders
@@ -38,6 +39,7 @@ class PostgresLedger(
     Locks,
     OutboxRows,
     Past,
+    MemoryLooks,
     PollerRows,
     Reading,
     Orders,

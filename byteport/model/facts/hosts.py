@@ -69,10 +69,11 @@ class Vitals(Value):
 
 class HostInventory(Value):
     """What the people of a host have written about it in /etc/byteport/host.yaml, which only root may write. `why`
-    says why nothing of it counts; empty where it does."""
+    says why nothing of it counts; empty where it does. `group` is the host's group in BytePort's own configuration."""
 
     annotations: dict[str, str] = Field(default_factory=dict)
     why: str = ""
+    group: str = "default"
 
     def holds(self, key: str, word: str) -> bool:
         """Whether `word` stands in the comma-separated set under `key`."""
