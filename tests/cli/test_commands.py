@@ -64,7 +64,7 @@ def test_every_command_explains_itself(bare: Home, command: str) -> None:
         (["incidents", "list", "--limit", "many"], "not a valid integer"),
         (["incidents", "list"], "database_url: postgresql://"),
         (["runbooks", "show", "nope"], "runbook: 'nope' is not one of"),
-        (["permissions", SLUG, "--format", "rbac"], "is not 'sql'"),
+        (["permissions", SLUG, "--format", "rbac"], "is not one of 'sql', 'sudoers'"),
         (["replay", "/nowhere.json"], "No such file"),
         (["pause"], "--why"),
         (["promote", SLUG], "--override and --why"),
@@ -173,6 +173,8 @@ def test_runbooks_are_listed_and_shown_without_any_server(bare: Home) -> None:
         "cpu_saturation",
         SLUG,
         "deploy_failure",
+        "disk_pressure",
+        "disk_pressure_auto_cleanup",
         "memory_pressure",
     ]
     told = bare.run("runbooks", "show", SLUG.replace("_", "-"), "--json").json
