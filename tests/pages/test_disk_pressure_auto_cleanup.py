@@ -6,7 +6,7 @@ import pytest
 
 from byteport.model.signal import Mode
 from byteport.records.incident import Phase
-from tests.pages.full_disk import OLD_DATA, OLD_LOG, Old, full
+from tests.pages.full_disk import OLD_DATA, OLD_LOG, Old, Scratch, full
 
 BIG = Old("lib/shop/data.bin", 27.2)
 CROWDED = {"/var": full(OLD_LOG, OLD_DATA, BIG)}
@@ -35,6 +35,18 @@ def test_it_goes_on_to_the_next_step_where_one_is_not_enough(cleaning):
     assert told.kind == "resolution"
     assert "tmp_sweep 10.5 MB (done)" in told.fields["steps"]
     assert told.fields["mount"].startswith("/var 9")
+
+
+def test_xfs_is_cleaned_as_ext4_is(cleaning):
+    files = (Old("log/shop.log.1", 25, days=9, fill=b"a line\n"), Old("tmp/left-behind.bin", 20, days=9),
+             Old("lib/shop/data.bin", 160))  # fmt: skip
+    site = cleaning({"/var": Scratch("xfs", 320, options=("-m", "bigtime=0"), files=files)})
+    assert site.used() > 85
+    ended = site.treat()
+    assert ended.ending == "resolved", ended.reason
+    assert site.steps(ended) == [("rotate_logs", "done")]
+    assert "xfs" in ended.diagnosis.because
+    assert site.there("/var/log/shop.log.1", "/var/log/shop.log.1.gz") == [False, True]
 
 
 def test_people_hear_of_what_no_step_could_free(cleaning):
