@@ -46,6 +46,22 @@ class OnDisk(Action):
         return {"bytes_used": seen.bytes_used, "inodes_used": seen.inodes_total - seen.inodes_free}
 
 
+class InUnit(OnDisk):
+    """Runs as a unit named after its intent: what takes longer than a look is looked at, and not waited for."""
+
+    idempotent: ClassVar[bool] = False
+    patience: ClassVar[timedelta] = RUNS_FOR + minutes(1)
+
+    def holds(self, readers: Readers, intent: Marked) -> bool:
+        found = readers.units.unit(self.host, unit_of(intent))
+        return found is not None and found.went_well
+
+    def failed(self, readers: Readers, intent: Marked) -> str:
+        """Empty while it may still end well."""
+        found = readers.units.unit(self.host, unit_of(intent))
+        return str(found) if found is not None and found.is_over and not found.went_well else ""
+
+
 class OnFiles(OnDisk):
     """A sweep: files of one kind below a root, each named as it was found."""
 
@@ -86,21 +102,13 @@ class RemoveFiles(OnFiles):
         return Effect(note=note, count=len(told.done), items=told.done)
 
 
-class CompressFiles(OnFiles):
+class CompressFiles(InUnit, OnFiles):
     """Compress them, in a unit of its own: that takes as long as there is to read."""
 
-    idempotent: ClassVar[bool] = False
     verbs: ClassVar[tuple[str, ...]] = ("gzip",)
-    patience: ClassVar[timedelta] = RUNS_FOR + minutes(1)
 
     what: Literal["aged", "big"]
     files: tuple[FoundFile, ...] = Field(max_length=100)
-
-    def holds(self, readers: Readers, intent: Marked) -> bool:
-        return unit_went_well(self.host, readers, intent)
-
-    def failed(self, readers: Readers, intent: Marked) -> str:
-        return how_it_failed(self.host, readers, intent)
 
     def apply(self, writers: Writers, intent: Marked) -> Effect:
         name = unit_of(intent)
@@ -110,13 +118,11 @@ class CompressFiles(OnFiles):
         return Effect(note=f"compressing {len(self.files)} logs as {name} on {self.host}", count=len(self.files))
 
 
-class CleanUp(OnDisk):
+class CleanUp(InUnit):
     """Let the host's own tools free what is theirs: journal, rotated logs, images and containers, package caches.
     `place` is the folder that they clean."""
 
-    idempotent: ClassVar[bool] = False
     verbs: ClassVar[tuple[str, ...]] = ("run",)
-    patience: ClassVar[timedelta] = RUNS_FOR + minutes(1)
 
     what: Word
     place: str = Field(pattern=r"^/")
@@ -126,27 +132,10 @@ class CleanUp(OnDisk):
         shown = "; ".join(" ".join(command) if len(command) < 4 else command[0] for command in self.commands)
         return f"{self.what} on {self.host}: {shown}"
 
-    def holds(self, readers: Readers, intent: Marked) -> bool:
-        return unit_went_well(self.host, readers, intent)
-
-    def failed(self, readers: Readers, intent: Marked) -> str:
-        return how_it_failed(self.host, readers, intent)
-
     def apply(self, writers: Writers, intent: Marked) -> Effect:
         name = unit_of(intent)
         writers.units.start_as_root(self.host, name, self.commands, RUNS_FOR)
         return Effect(note=f"{self.what}: started {name} on {self.host}", items=(name,))
-
-
-def unit_went_well(host: str, readers: Readers, intent: Marked) -> bool:
-    found = readers.units.unit(host, unit_of(intent))
-    return found is not None and found.went_well
-
-
-def how_it_failed(host: str, readers: Readers, intent: Marked) -> str:
-    """Empty while it may still end well."""
-    found = readers.units.unit(host, unit_of(intent))
-    return str(found) if found is not None and found.is_over and not found.went_well else ""
 
 
 def in_words(size: float) -> str:
