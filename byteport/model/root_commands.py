@@ -14,6 +14,10 @@ from typing import Literal
 SUDO = ("/usr/bin/sudo", "-n")
 NAME = "byteport"  # what a script is told as its own name
 MOST_FILES = 500
+DOCKER = "/usr/bin/docker"
+ANY_IMAGE = "sha256:{image}"  # in a sudoers file: any id of an image
+JOURNAL_USAGE = ("/usr/bin/journalctl", "--disk-usage")
+CONTAINER_USE = (DOCKER, "system", "df", "--verbose", "--format", "{{json .}}")
 
 What = Literal["tmp", "rotated", "aged", "big"]
 
@@ -52,6 +56,10 @@ def largest_folders() -> tuple[str, ...]:
 
 def rotate_logs(how: Literal["force", "due"]) -> tuple[str, ...]:
     return _run("rotate", how)
+
+
+def grow_file_system(mount: str) -> tuple[str, ...]:
+    return _run("grow", mount)
 
 
 def vacuum_journal(limit: str) -> Iterator[tuple[str, ...]]:
