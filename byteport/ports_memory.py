@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from byteport.model.facts.memory import Audit, Group, Groups, History, KernelLines, Meminfo, Stall, TopMemory
+from byteport.model.facts.services import Release
 
 
 class HostMemoryReading(Protocol):
@@ -28,6 +29,14 @@ class HostMemoryReading(Protocol):
 
     def audit(self, host: str) -> Audit: ...
     def kernel(self, host: str) -> KernelLines: ...
+
+
+class ServiceReleases(Protocol):
+    """Looks at what a host's service runs."""
+
+    def newest(self, host: str, unit: str) -> Release:
+        """The newest change of it."""
+        ...
 
 
 class MemoryHistories(Protocol):

@@ -37,7 +37,7 @@ from byteport.ports_application import ApplicationMetrics, ErrorTracking, PastDi
 from byteport.ports_database import Deploys, Rollouts
 from byteport.ports_github import GitHubDispatching, GitHubReading
 from byteport.ports_hosts import HostInventories, HostUnits, HostUnitsStarting
-from byteport.ports_memory import HostMemoryReading, MemoryHistories
+from byteport.ports_memory import MemoryHistories
 from byteport.records.incident import Phase
 from byteport.settings import Settings
 from byteport.settings.database import address
@@ -87,10 +87,6 @@ class Looking(LooksAtHosts, plugins.WithOwnPorts):
     @property
     def inventories(self) -> HostInventories:
         return self.hosts.inventories
-
-    @property
-    def memory(self) -> HostMemoryReading:
-        return self.hosts.memory
 
     @property
     def database(self) -> Any:

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from byteport.ports_hosts import HostInventories, HostUnits, HostUnitsStarting
-from byteport.ports_memory import HostMemoryReading
+from byteport.ports_memory import HostMemoryReading, ServiceReleases
 from byteport.ports_processes import HostProcesses, SystemUnits, SystemUnitsChanging
 from byteport.settings import Settings
 from byteport.wiring_parts import NotConfigured
@@ -87,6 +87,15 @@ class Ways:
         return HostMemory(self.pool)
 
     @property
+    def releases(self) -> ServiceReleases:
+        if not self.looks:
+            refusing: Any = NotConfigured(NO_WAY)
+            return refusing  # type: ignore[no-any-return]
+        from byteport.adapters.host_releases import HostReleases
+
+        return HostReleases(self.pool)
+
+    @property
     def looking(self) -> HostUnits:
         units: HostUnits = self._units if self.looks else NotConfigured(NO_WAY)
         return units
@@ -114,6 +123,14 @@ class LooksAtHosts:
     @property
     def system_units(self) -> SystemUnits:
         return self.hosts.system_units
+
+    @property
+    def memory(self) -> HostMemoryReading:
+        return self.hosts.memory
+
+    @property
+    def releases(self) -> ServiceReleases:
+        return self.hosts.releases
 
 
 class ActsOnHosts:

@@ -7,7 +7,9 @@ import pytest
 
 from byteport.adapters.budgets import RedisBudgets
 from byteport.adapters.ledger import PostgresLedger, migrate
+from byteport.model.facts.memory import MIB
 from byteport.runbooks.deploys.deploy_failure import RUNBOOK as DEPLOY_FAILURE
+from byteport.runbooks.linux.memory_pressure_auto_recover import RUNBOOK as RECOVER
 from tests import sentry_server
 from tests.crowd import Crowd
 from tests.github_server import running
@@ -15,7 +17,7 @@ from tests.pages.application import Desk
 from tests.pages.clinic import KEY, Clinic
 from tests.pages.pipeline import Pipeline
 from tests.pages.saturated import Rack
-from tests.pages.shelf import Shelf
+from tests.pages.shelf import MAIL, SHOP, Shelf
 from tests.pages.troubles import oldest
 from tests.patients import Patient
 from tests.servers import eventually
@@ -94,6 +96,16 @@ def rack(ledger_url: str, redis_url: str) -> Iterator[Rack]:
     yield Rack(ledger, budgets, None, ledger_url, redis_url)  # type: ignore[arg-type]
     ledger.close()
     budgets.close()
+
+
+@pytest.fixture
+def recovering(shelf: Shelf) -> Shelf:
+    """The same for the page that recovers memory by a restart: the shop holds most of the memory."""
+    shelf.pages, shelf.slug = (RECOVER,), RECOVER.name
+    shelf.box.put(SHOP, 5200 * MIB)
+    shelf.box.put(MAIL, 300 * MIB, label="")
+    shelf.box.others = 2300 * MIB
+    return shelf
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from byteport.grammar.runbook import Runbook
 from byteport.grammar.verdict import Claim
 from byteport.model.facts.hosts import HostInventory
 from byteport.model.facts.memory import GIB, MIB, Audit, Consumer, Group, Groups, Held, Meminfo, Stall, TopMemory
+from byteport.model.facts.services import Release
 from byteport.model.facts.system_units import LabelledUnits, SystemUnit
 from byteport.model.signal import Mode, Severity, Signal
 from byteport.model.target import Target, TargetKind
@@ -65,6 +66,7 @@ class Box:
     cache: int = 256 * MIB
     psi: Stall | None = field(default_factory=lambda: Stall(some_avg10=30, some_avg60=25))
     allows: str = "memory"
+    released: float | None = 90_000.0
     asked: list[tuple[str, str]] = field(default_factory=list)
     broken: dict[str, Exception] = field(default_factory=dict)
     limits: dict[str, int | None] = field(default_factory=dict)
@@ -129,6 +131,10 @@ class Box:
 
     # ── its service manager ──
 
+    def newest(self, _host: str, unit: str) -> Release:
+        self._answer("newest")
+        return Release(what=f"/usr/bin/{unit}", age=self.released)
+
     def unit(self, _host: str, name: str) -> SystemUnit | None:
         self._answer("unit")
         one = self.services.get(name)
@@ -175,7 +181,8 @@ class Shelf(World):
     def engine(self, driver: str = "") -> Engine:
         outbox = Outbox(self.ledger, dict.fromkeys((*CHANNELS, "journal"), self.notebook))
         box = self.box
-        ours = {"memory": box, "system_units": box, "inventories": box, "memory_history": MemoryOf(self.ledger)}
+        ours: dict[str, Any] = dict.fromkeys(("memory", "system_units", "inventories", "releases"), box)
+        ours |= {"memory_history": MemoryOf(self.ledger), "past": self.ledger}
         looks: Any = SimpleNamespace(**{**ours, **self.more_looks()})
         acts: Any = SimpleNamespace(**{"system_units": box, **self.more_acts()})
         return Engine(
