@@ -11,7 +11,7 @@ from byteport.ports_application import ApplicationMetrics, ErrorTracking, PastDi
 from byteport.ports_database import Database, DatabaseSessions, Deploys, Pooler, PoolerSettings, Rollouts
 from byteport.ports_github import GitHubDispatching, GitHubReading
 from byteport.ports_hosts import HostInventories, HostUnits, HostUnitsStarting
-from byteport.ports_memory import HostMemoryReading, MemoryHistories, ServiceReleases
+from byteport.ports_memory import HostMemoryReading, HostRuntimesReading, MemoryHistories, ServiceReleases
 from byteport.ports_processes import HostProcesses, SystemUnits, SystemUnitsChanging
 
 
@@ -42,6 +42,8 @@ class Readers(Protocol):
     def memory_history(self) -> MemoryHistories: ...
     @property
     def releases(self) -> ServiceReleases: ...
+    @property
+    def runtimes(self) -> HostRuntimesReading: ...
     @property
     def processes(self) -> HostProcesses: ...
     @property

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from byteport.ports_hosts import HostInventories, HostUnits, HostUnitsStarting
-from byteport.ports_memory import HostMemoryReading, ServiceReleases
+from byteport.ports_memory import HostMemoryReading, HostRuntimesReading, ServiceReleases
 from byteport.ports_processes import HostProcesses, SystemUnits, SystemUnitsChanging
 from byteport.settings import Settings
 from byteport.wiring_parts import NotConfigured
@@ -96,6 +96,15 @@ class Ways:
         return HostReleases(self.pool)
 
     @property
+    def runtimes(self) -> HostRuntimesReading:
+        if not self.looks:
+            refusing: Any = NotConfigured(NO_WAY)
+            return refusing  # type: ignore[no-any-return]
+        from byteport.adapters.host_runtime import HostRuntimes
+
+        return HostRuntimes(self.pool)
+
+    @property
     def looking(self) -> HostUnits:
         units: HostUnits = self._units if self.looks else NotConfigured(NO_WAY)
         return units
@@ -131,6 +140,10 @@ class LooksAtHosts:
     @property
     def releases(self) -> ServiceReleases:
         return self.hosts.releases
+
+    @property
+    def runtimes(self) -> HostRuntimesReading:
+        return self.hosts.runtimes
 
 
 class ActsOnHosts:

@@ -175,6 +175,7 @@ def test_runbooks_are_listed_and_shown_without_any_server(bare: Home) -> None:
         "deploy_failure",
         "memory_pressure",
         "memory_pressure_auto_recover",
+        "memory_pressure_oom",
     ]
     told = bare.run("runbooks", "show", SLUG.replace("_", "-"), "--json").json
     assert (told["slug"], told["mode"]) == (SLUG, "dry_run")

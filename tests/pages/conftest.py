@@ -15,6 +15,7 @@ from tests.crowd import Crowd
 from tests.github_server import running
 from tests.pages.application import Desk
 from tests.pages.clinic import KEY, Clinic
+from tests.pages.oom import furnish
 from tests.pages.pipeline import Pipeline
 from tests.pages.saturated import Rack
 from tests.pages.shelf import MAIL, SHOP, Shelf
@@ -116,3 +117,9 @@ def shelf(ledger_url: str, redis_url: str) -> Iterator[Shelf]:
     yield Shelf(ledger, budgets, None, ledger_url, redis_url)  # type: ignore[arg-type]
     ledger.close()
     budgets.close()
+
+
+@pytest.fixture
+def oom(shelf: Shelf) -> Shelf:
+    """The same for the page on kills: the shop under a limit of its own."""
+    return furnish(shelf)

@@ -55,7 +55,7 @@ class Host(Shelf):
         return super().wait_of(incident)
 
     def more_acts(self) -> dict[str, Any]:
-        return {"system_units": self.real["system_units"]}
+        return {"system_units": self.real.get("system_units", self.box)}
 
 
 def furnish(machine: Machine) -> None:
