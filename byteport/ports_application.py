@@ -47,6 +47,10 @@ class ApplicationMetrics(Protocol):
         """`workload` is cluster/namespace/deployment; None also where the metrics do not know of it."""
         ...
 
+    def filling(self, host: str, mount: str) -> float | None:
+        """By how many bytes a second the mount has filled over the last five minutes, as node_exporter saw it."""
+        ...
+
 
 class PastDiagnoses(Protocol):
     """What earlier incidents found out."""

@@ -35,3 +35,10 @@ class HostUnitsStarting(Protocol):
         """Start `argv`, without a shell and with this environment alone, as the transient unit `name`, which is ended
         after `timeout`. A name that is taken already is Permanent: the service manager starts nothing twice."""
         ...
+
+    def start_as_root(
+        self, host: str, name: str, commands: Sequence[Sequence[str]], timeout: timedelta, stdin: bytes = b""
+    ) -> None:
+        """The same for commands that sudo lets through, one after the other until one fails; `stdin` is for the first,
+        64 KiB at most."""
+        ...

@@ -35,6 +35,7 @@ from byteport.ourselves import own_keys
 from byteport.ports import Readers, Writers
 from byteport.ports_application import ApplicationMetrics, ErrorTracking, PastDiagnoses
 from byteport.ports_database import Deploys, Rollouts
+from byteport.ports_disks import DiskCleaning, Disks
 from byteport.ports_github import GitHubDispatching, GitHubReading
 from byteport.ports_hosts import HostInventories, HostUnits, HostUnitsStarting
 from byteport.ports_memory import MemoryHistories
@@ -89,6 +90,10 @@ class Looking(LooksAtHosts, plugins.WithOwnPorts):
         return self.hosts.inventories
 
     @property
+    def disks(self) -> Disks:
+        return self.hosts.disks
+
+    @property
     def database(self) -> Any:
         return self.patients.database
 
@@ -109,6 +114,10 @@ class Acting(ActsOnHosts, plugins.WithOwnPorts):
     @property
     def units(self) -> HostUnitsStarting:
         return self.hosts.starting
+
+    @property
+    def cleaning(self) -> DiskCleaning:
+        return self.hosts.cleaning
 
     @property
     def sessions(self) -> Any:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from byteport.ports_disks import DiskCleaning, Disks
 from byteport.ports_hosts import HostInventories, HostUnits, HostUnitsStarting
 from byteport.ports_memory import HostMemoryReading, HostRuntimesReading, ServiceReleases
 from byteport.ports_processes import HostProcesses, SystemUnits, SystemUnitsChanging
@@ -85,6 +86,22 @@ class Ways:
         from byteport.adapters.host_memory import HostMemory
 
         return HostMemory(self.pool)
+
+    @cached_property
+    def _disks(self) -> Any:
+        from byteport.adapters.host_disks import HostDisks
+
+        return HostDisks(self.pool)
+
+    @property
+    def disks(self) -> Disks:
+        disks: Disks = self._disks if self.looks else NotConfigured(NO_WAY)
+        return disks
+
+    @property
+    def cleaning(self) -> DiskCleaning:
+        disks: DiskCleaning = self._disks if self.acts else NotConfigured("this process may not act")
+        return disks
 
     @property
     def releases(self) -> ServiceReleases:

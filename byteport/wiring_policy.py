@@ -99,9 +99,30 @@ def _section_of(settings: Settings, target: Target) -> Any:
 
 
 def _configured(settings: Settings) -> Callable[[Target], Target | None]:
-    """A configured database as it stands there: what it is within decides caps, locks and self-protection."""
-    known = {(TargetKind.DATABASE, section.key): section.target(name) for name, section in settings.databases.items()}
-    return lambda target: known.get((target.kind, target.key))
+    """A configured database or host as it stands there: what it is within decides caps, locks and self-protection."""
+    known = {section.key: section.target(name) for name, section in settings.databases.items()}
+
+    def configured(target: Target) -> Target | None:
+        if target.kind is TargetKind.HOST:
+            return _host(settings, target)
+        return known.get(target.key) if target.kind is TargetKind.DATABASE else None
+
+    return configured
+
+
+def _host(settings: Settings, target: Target) -> Target | None:
+    """A host, or a mount of one, by its name here: whoever tells of it may know it by its address."""
+    told = target.coordinates.get("host") or target.key
+    name = next((name for name, one in settings.hosts.items() if told in (name, one.address)), None)
+    if name is None:
+        return None
+    mount = target.coordinates.get("mount", "")
+    within = tuple(one for one in target.within if not one.startswith("host:"))
+    return target.with_(
+        key=f"{name}:{mount}" if mount else name,
+        within=(f"host:{name}", *within) if mount else within,
+        coordinates={**target.coordinates, "host": name, "group": settings.hosts[name].group},
+    )
 
 
 def _annotations(settings: Settings) -> Callable[[Target], Mapping[str, str] | None]:

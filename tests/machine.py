@@ -13,7 +13,8 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,9 +54,17 @@ class Machine:
 
     def as_user(self, *argv: str) -> str:
         """As the ordinary user, with its own service manager at hand."""
+        told = self.tried(*argv)
+        told.check_returncode()
+        return told.stdout
+
+    def tried(self, *argv: str) -> subprocess.CompletedProcess[str]:
+        """The same, whatever becomes of it."""
         uid = self.as_root("id", "-u", self.user).strip()
         at = f"XDG_RUNTIME_DIR=/run/user/{uid}"
-        return self.as_root("runuser", "-u", self.user, "--", "env", at, *argv)
+        inside = ["nsenter", "-t", str(self.leader), "-m", "-u", "-i", "-n", "-p", "--"]
+        words = [*inside, "runuser", "-u", self.user, "--", "env", at, *argv]
+        return subprocess.run(words, check=False, capture_output=True, text=True, timeout=60)
 
     def install_sudoers(self, lines: Iterable[str]) -> None:
         """As an administrator does: checked first, then the only file there is."""
@@ -71,17 +80,38 @@ class Machine:
         return False
 
 
+@dataclass(frozen=True)
+class Old:
+    """A file with nothing but its size, last used and changed so long ago; its path begins below its scratch folder."""
+
+    path: str
+    megabytes: float
+    days: float = 0
+    fill: bytes = b"x"
+    owner: int = 0
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """A small file system of its own for a folder of the host's, on a loop device."""
+
+    kind: str
+    megabytes: int
+    options: tuple[str, ...] = ()
+    files: tuple[Old, ...] = ()
+
+
 @contextmanager
-def running() -> Iterator[Machine]:
-    """Booted, and gone without a trace afterwards."""
-    with booting() as machine:
-        eventually(machine.is_up, within=30)
-        eventually(lambda: _answers(machine.address), within=30)
+def running(scratch: Mapping[str, Scratch] | None = None, *, keeps_journal: bool = True) -> Iterator[Machine]:
+    """Booted, and gone without a trace afterwards. What stood in a scratch folder stands there still."""
+    with booting(scratch, keeps_journal=keeps_journal) as machine:
+        eventually(machine.is_up, within=60)
+        eventually(lambda: _answers(machine.address), within=60)
         yield machine
 
 
 @contextmanager
-def booting() -> Iterator[Machine]:
+def booting(scratch: Mapping[str, Scratch] | None = None, *, keeps_journal: bool = True) -> Iterator[Machine]:
     """As soon as it has a PID 1."""
     with ExitStack() as undo:
         folder = Path(tempfile.mkdtemp(prefix="byteport-host-", dir="/tmp"))
@@ -92,6 +122,11 @@ def booting() -> Iterator[Machine]:
         _tree(undo, root)
         address = f"{net}.11"
         _furnish(folder, root, name, address)
+        if not keeps_journal:
+            (root / "etc/systemd/journald.conf.d").mkdir(exist_ok=True)
+            (root / "etc/systemd/journald.conf.d/memory.conf").write_text("[Journal]\nStorage=volatile\n")
+        for place, small in (scratch or {}).items():
+            _mount(undo, folder, root / place.lstrip("/"), small)
         leader = _boot(undo, folder, root, name, bridge)
         yield Machine(name, address, root, folder / "user_key", folder / "known_hosts", leader, bridge)
 
@@ -123,6 +158,7 @@ def _furnish(folder: Path, root: Path, name: str, address: str) -> None:
     for key in (folder / "user_key", root / "etc/ssh/ssh_host_ed25519_key"):
         _ran("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key))
     (root / "etc/hostname").write_text(f"{name}\n")
+    (root / "etc/hosts").write_text(f"127.0.0.1 localhost {name}\n")
     ssh = root / "home" / USER / ".ssh"
     ssh.mkdir(mode=0o700)
     shutil.copy(folder / "user_key.pub", ssh / "authorized_keys")
@@ -133,6 +169,57 @@ def _furnish(folder: Path, root: Path, name: str, address: str) -> None:
     _ran("systemctl", f"--root={root}", "enable", "testnet.service", "ssh.service")
 
 
+def _mount(undo: ExitStack, folder: Path, place: Path, small: Scratch) -> None:
+    image, first = folder / f"{place.name}.img", folder / f"{place.name}.first"
+    with image.open("wb") as file:
+        file.truncate(small.megabytes * 1024 * 1024)
+    _ran(f"mkfs.{small.kind}", "-q", *small.options, str(image))
+    first.mkdir()
+    _ran("mount", "-o", "loop", str(image), str(first))
+    try:
+        place.mkdir(exist_ok=True)
+        _ran("cp", "-a", f"{place}/.", str(first))
+        written = [(_written(first / old.path, old), old.days) for old in small.files]
+    finally:
+        _ran("umount", str(first))
+    # Its loop device is let go of a moment later; until then it would be used again, with what it remembers.
+    eventually(lambda: not _ran("losetup", "--associated", str(image)).strip(), within=20)
+    (_aged if small.kind.startswith("ext") else _aged_xfs)(image, written)
+    _ran("mount", "-o", "loop", str(image), str(place))
+    undo.callback(_ran, "umount", "-l", str(place))
+
+
+def _written(at: Path, old: Old) -> int:
+    """Its inode."""
+    at.parent.mkdir(parents=True, exist_ok=True)
+    whole = old.fill * (64 * 1024 // len(old.fill) + 1)
+    with at.open("wb") as file:
+        for _ in range(int(old.megabytes * 16)):
+            file.write(whole[: 64 * 1024])
+    os.chown(at, old.owner, old.owner)
+    return at.stat().st_ino
+
+
+def _aged(image: Path, inodes: list[tuple[int, float]]) -> None:
+    """No call sets a file's time of change; who writes into the file system that is not mounted can."""
+    lines = []
+    for inode, days in inodes:
+        then = time.strftime("%Y%m%d%H%M%S", time.gmtime(time.time() - days * 86_400))
+        lines += [f"set_inode_field <{inode}> {field}time {then}" for field in "acm"] if days else []
+    commands = image.with_suffix(".times")
+    commands.write_text("\n".join([*lines, ""]))
+    _ran("env", "TZ=UTC", "debugfs", "-w", "-f", str(commands), str(image))
+
+
+def _aged_xfs(image: Path, inodes: list[tuple[int, float]]) -> None:
+    """As far back as it goes: xfs_db writes a part of what it is told, which is old all the same."""
+    for inode, days in inodes:
+        then = int(time.time() - days * 86_400)
+        writes = [word for field in "acm" for word in ("-c", f"write core.{field}time.sec {then}")]
+        if days:
+            _ran("xfs_db", "-x", "-c", f"inode {inode}", *writes, str(image))
+
+
 def _boot(undo: ExitStack, folder: Path, root: Path, name: str, bridge: str) -> int:
     """The PID of its systemd, seen from here. --register=no, --keep-unit: nothing of systemd runs outside."""
     with (folder / "log").open("wb") as log:
@@ -140,6 +227,7 @@ def _boot(undo: ExitStack, folder: Path, root: Path, name: str, bridge: str) -> 
             ["systemd-nspawn", "-b", "-q", "-D", str(root), "--register=no", "--keep-unit", f"--network-bridge={bridge}",
              f"--machine={name}", "--console=pipe"],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            env={**os.environ, "SYSTEMD_NSPAWN_TMPFS_TMP": "0"},  # else /tmp would be nobody's disk
         )  # fmt: skip
     undo.callback(_power_off, nspawn)
     return eventually(lambda: _child_of(nspawn.pid), within=20)

@@ -6,6 +6,7 @@ The scale is kube-state-metrics': `kube_deployment_spec_replicas`, and the HPA t
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -59,6 +60,11 @@ class PrometheusMetrics:
             workload=workload, replicas=int(replicas), hpa_maximum=None if maximum is None else int(maximum)
         )
 
+    def filling(self, host: str, mount: str) -> float | None:
+        instance = json.dumps(f"{re.escape(host)}(:[0-9]+)?")
+        where = f"instance=~{instance},mountpoint={json.dumps(mount)}"
+        return self._one(f"-max(deriv(node_filesystem_avail_bytes{{{where}}}[5m]))")
+
     def _one(self, expression: str) -> float | None:
         return next((sample.value for sample in self.prometheus.query(expression)), None)
 
@@ -70,6 +76,9 @@ class NoMetrics:
         return None
 
     def scale(self, workload: str) -> None:
+        return None
+
+    def filling(self, host: str, mount: str) -> None:
         return None
 
 

@@ -8,7 +8,9 @@ systemd.service(5).
 
 from __future__ import annotations
 
+import base64
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,12 +18,14 @@ from datetime import timedelta
 from byteport.adapters.transport import ByName, Completed
 from byteport.errors import Denied, Permanent, Transient
 from byteport.model.facts.hosts import UnitState
+from byteport.model.root_commands import SUDO
 from byteport.redaction import redact_text
 
 NAME = re.compile(r"byteport-[a-z0-9-]{1,200}")
 PROPERTIES = ("LoadState", "ActiveState", "SubState", "Result", "ExecMainStatus")
 TAKEN = re.compile(r"already (loaded|exists)|has a fragment file", re.IGNORECASE)
 LINGER = "loginctl enable-linger USER, once"
+MOST_STDIN = 65_536
 GRACE = 10  # seconds between being asked to end and being ended
 AWAY = re.compile(r"Failed to connect to bus|No medium found|Connection refused", re.IGNORECASE)
 
@@ -51,17 +55,31 @@ class UserUnits:
         """The unit stays loaded when it has ended, so that its result can be read and its name is not free again."""
         if not argv or not argv[0].startswith("/"):
             raise Permanent("a command begins with the absolute path of a program")
+        named = (f"{key}={_literal(value)}" for key, value in sorted(environment.items()))
+        words = ("/usr/bin/env", "-i", *named, *map(_literal, argv))
+        self._start(host, name, timeout, ("--property=NoNewPrivileges=yes",), words)
+
+    def start_as_root(
+        self, host: str, name: str, commands: Sequence[Sequence[str]], timeout: timedelta, stdin: bytes = b""
+    ) -> None:
+        """The unit is the user's, its commands are sudo's: nothing but what it lets through is run as root. What a
+        command leaves running is root's own, and no manager of the user's can end it."""
+        if len(stdin) > MOST_STDIN:
+            raise Permanent(f"a unit is told {MOST_STDIN} bytes at most")
+        line = " && ".join(shlex.join((*SUDO, *command)) for command in commands)
+        given = f"--property=StandardInputData={base64.b64encode(stdin).decode()}"
+        more = ("--property=StandardInput=data", given) if stdin else ()
+        self._start(host, name, timeout, more, ("/bin/sh", "-c", _literal(line)))
+
+    def _start(self, host: str, name: str, timeout: timedelta, more: Sequence[str], words: Sequence[str]) -> None:
         self.check(host)
-        length = f"{timeout.total_seconds():g}"
         self._manager(
             host,
             (
                 "systemd-run", "--user", "--quiet", "--no-block", f"--unit={_named(name)}",
-                "--property=Type=oneshot", "--property=RemainAfterExit=yes", f"--property=TimeoutStartSec={length}",
-                f"--property=TimeoutStopSec={GRACE}",
-                "--property=KillMode=control-group", "--property=NoNewPrivileges=yes", "--",
-                "/usr/bin/env", "-i", *(f"{key}={_literal(value)}" for key, value in sorted(environment.items())),
-                *map(_literal, argv),
+                "--property=Type=oneshot", "--property=RemainAfterExit=yes",
+                f"--property=TimeoutStartSec={timeout.total_seconds():g}", f"--property=TimeoutStopSec={GRACE}",
+                "--property=KillMode=control-group", *more, "--", *words,
             ),
         )  # fmt: skip
 

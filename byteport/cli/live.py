@@ -31,6 +31,8 @@ WORDS = {
     "plan": "planning",
 }
 
+MOST_SHOWN = 200
+
 
 @dataclass
 class View:
@@ -77,6 +79,8 @@ class View:
                 {True: "passed", False: "failed", None: "unknown"}[check.passed] if check.measured else "not measured"
             )
             self._say(f"           check       {check.name}: {word} ({check.because})")
+        for line in found_out(record):
+            self._say(f"           {line}")
         word = click.style(incident.word, bold=True, fg={"good": "green", "bad": "red"}.get(tone_of(incident.word)))
         self._say(f"{word}: {incident.reason or 'done'}  (exit {code})")
         self._say(f"more: byteport incidents explain {incident.id}")
@@ -84,6 +88,16 @@ class View:
     def _say(self, line: str) -> None:
         if not self.silent:
             click.echo(line)
+
+
+def found_out(record: Record) -> Iterator[str]:
+    """What the page itself tells of it in figures and short words; lists are for the postmortem."""
+    facts = record.postmortem.record.get("facts", {}) if record.postmortem is not None else {}
+    for name, value in facts.items():
+        rows = value.items() if isinstance(value, dict) else [("", value)]
+        for key, told in rows:
+            if isinstance(told, str | int | float) and len(str(told)) <= MOST_SHOWN:
+                yield f"{name}{f'  {key}' if key else ''}: {told}"
 
 
 @contextmanager

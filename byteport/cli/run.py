@@ -17,33 +17,35 @@ if TYPE_CHECKING:
     from byteport.settings import Settings
     from byteport.wiring import Wired
 
-GIVEN = "given"
-
 
 @click.command()
 @click.argument("runbook")
-@click.option("--db", required=True, help="A configured database's name or key, or its URL.")
+@click.option("--db", default="", help="A configured database's name or key, or its URL.")
+@click.option("--host", default="", help="A configured host, by its name or address.")
+@click.option("--mount", default="", help="With --host: where the file system is mounted.")
+@click.option("--unit", default="", help="With --host: the service that it is about.")
 @click.option("--dry-run/--no-dry-run", "dry_run", default=True, help="Only show what would be done [default].")
 @click.option("--timeout", type=click.IntRange(1, 86_400), default=1800, show_default=True, help="Seconds, at most.")
 @with_json
 @click.pass_obj
-def run(scene: Scene, runbook: str, db: str, dry_run: bool, timeout: int, as_json: bool) -> int:
+def run(scene: Scene, /, runbook: str, dry_run: bool, timeout: int, as_json: bool, **named: str) -> int:
     """Run RUNBOOK on one target without waiting for a poller.
 
     Exits 0 resolved, rehearsed or nothing to do; 1 internal error; 2 usage, or a switch forbids; 3 escalated or
     partially resolved; 4 a guard refused; 5 verification failed and undone; 6 waits for approval; 7 handed over.
     """
     from byteport.cli.live import view
+    from byteport.cli.target import chosen
     from byteport.cli.treating import Asked, by_ourselves, by_the_fleet, fleet_lives
     from byteport.engine.drive import exit_code, rests
     from byteport.shown.record import fetch
 
-    settings, name = _with_target(scene.settings(), db)
-    refuse_early(settings, runbook, dry_run)
-    asked = Asked(runbook, name, dry_run, timedelta(seconds=timeout))
-    with scene.built("cli", settings=settings, starts=True) as world, view(as_json) as show, stopping() as stop:
+    told = chosen(scene.settings(), **named)
+    refuse_early(told.settings, runbook, dry_run)
+    asked = Asked(runbook, told.target, dry_run, timedelta(seconds=timeout))
+    with scene.built("cli", settings=told.settings, starts=True) as world, view(as_json) as show, stopping() as stop:
         refuse_paused(world, world.pages[runbook].name, dry_run)
-        treat = by_the_fleet if name != GIVEN and fleet_lives(world) else by_ourselves
+        treat = by_the_fleet if told.configured and fleet_lives(world) else by_ourselves
         treated = treat(world, asked, show, stop)
         code = 130 if stop.is_set() else exit_code(treated.incident)
         if (found := fetch(world.ledger, treated.incident.id)) is not None:
@@ -72,30 +74,6 @@ def refuse_paused(world: Wired, slug: str, dry_run: bool) -> None:
     for row in () if dry_run else world.ledger.pauses():
         if row.runbook in ("", slug):
             raise BadInput("--no-dry-run", f"forbidden by a pause of {row.who}: {row.why} (`byteport resume` ends it)")
-
-
-def _with_target(settings: Settings, db: str) -> tuple[Settings, str]:
-    """The settings, and the name of the database in them; a URL that is not configured is added for this run."""
-    from pydantic import SecretStr, ValidationError
-
-    from byteport.errors import BadInput
-    from byteport.settings import DatabaseSection
-    from byteport.settings.sources import problems_of
-
-    if "://" not in db:
-        for name, known in settings.databases.items():
-            if db in (name, known.key):
-                return settings, name
-        known_names = ", ".join(sorted(settings.databases)) or "none is configured"
-        raise BadInput("--db", f"a configured database ({known_names}) or a postgresql:// URL")
-    try:
-        given = DatabaseSection(url=SecretStr(db))
-    except ValidationError as wrong:
-        raise BadInput("--db", next(problems_of(wrong, DatabaseSection))[1]) from None
-    for name, known in settings.databases.items():
-        if known.key == given.key:
-            return settings, name
-    return settings.model_copy(update={"databases": {**settings.databases, GIVEN: given}}), GIVEN
 
 
 class stopping:  # noqa: N801 - used as a word: `with stopping() as stop`

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from byteport.engine.engine import Engine
     from byteport.grammar.runbook import Runbook
     from byteport.model.signal import Signal
+    from byteport.model.target import Target
     from byteport.records.incident import Incident
-    from byteport.settings import Settings
     from byteport.stores import Admission
     from byteport.wiring import Wired
 
@@ -27,10 +27,10 @@ FLEET = frozenset({"probe", "act", "decide"})
 
 @dataclass(frozen=True)
 class Asked:
-    """What the person asked for; `database` is a name of the configuration."""
+    """What the person asked for."""
 
     runbook: str
-    database: str
+    target: Target
     dry_run: bool
     longest: timedelta
 
@@ -52,7 +52,7 @@ def by_the_fleet(world: Wired, asked: Asked, show: View, stop: threading.Event) 
     from byteport import wiring
     from byteport.engine.drive import drive, follow
 
-    admission = _taken(world.engine, world.settings, asked, "", show)
+    admission = _taken(world.engine, asked, "", show)
     seen = _before(world, admission)
     incident = follow(
         world.engine, admission.incident, longest=asked.longest, on_event=show.event, stop=stop, seen=seen
@@ -75,7 +75,7 @@ def by_ourselves(world: Wired, asked: Asked, show: View, stop: threading.Event) 
 
     driver = f"run-{socket.gethostname()}-{os.getpid()}"
     with wiring.build(world.settings, role="drive", driver=driver) as hands:
-        admission = _taken(hands.engine, hands.settings, asked, driver, show)
+        admission = _taken(hands.engine, asked, driver, show)
         hands.open()
         try:
             incident = drive(
@@ -89,17 +89,20 @@ def by_ourselves(world: Wired, asked: Asked, show: View, stop: threading.Event) 
     return Treated(incident, admission)
 
 
-def _taken(engine: Engine, settings: Settings, asked: Asked, driver: str, show: View) -> Admission:
+def _taken(engine: Engine, asked: Asked, driver: str, show: View) -> Admission:
     from byteport.engine.intake import ByHand
     from byteport.errors import BadInput
     from byteport.model.signal import Mode
 
     page = engine.pages[asked.runbook]
     by_hand = ByHand(person(), Mode.DRY_RUN if asked.dry_run else Mode.LIVE, page.name, driver)
-    admission = engine.take(_signal(settings, page, asked.database), by_hand)
+    if page.target is not asked.target.kind:
+        ways = {"database": "--db", "host": "--host", "service": "--host and --unit"}
+        raise BadInput("target", f"{page.name} is about a {page.target}: {ways.get(page.target, 'signal send')}")
+    admission = engine.take(_signal(page, asked.target), by_hand)
     if admission is None:
         raise BadInput("signal", "one that fires")
-    show.opened(admission, page, settings.databases[asked.database].key, asked.dry_run)
+    show.opened(admission, page, asked.target.key, asked.dry_run)
     return admission
 
 
@@ -111,14 +114,14 @@ def _before(world: Wired, admission: Admission) -> int:
     return max(signals, default=1) - 1
 
 
-def _signal(settings: Settings, page: Runbook, database: str) -> Signal:
+def _signal(page: Runbook, target: Target) -> Signal:
     from byteport.model.signal import Severity, Signal
 
     claimed = page.signals[0]
     return Signal(
         name=claimed.name,
         source="cli",
-        target=settings.target_of(database),
+        target=target,
         fired_at=datetime.now(UTC),
         severity=Severity(claimed.severity),
         summary=f"started by {person()}",

@@ -234,7 +234,10 @@ def _end_if(work: Work, step: EndIf) -> Change:
     if change := work.look_again(work.page.checks[step.check]):
         return change
     truth = work.check(step.check)
-    told = Event(kind="check", text=f"{step.check}: {truth.because}", data={"value": truth.value, "end": step.end})
+    word = "not so: " if truth.value is False else ""
+    told = Event(
+        kind="check", text=f"{step.check}: {word}{truth.because}", data={"value": truth.value, "end": step.end}
+    )
     if truth.value is None:
         return work.escalate(f"{step.check} cannot be told: {truth.because}", told)
     if truth.value is False:
@@ -247,15 +250,12 @@ def _tell(work: Work, step: Tell) -> Change:
     if change := work.look_again(work.page.checks[step.check]):
         return change
     truth = work.check(step.check)
-    if truth.value is False or work.incident.escalated_at is not None:
-        return _next(work, Event(kind="check", text=f"{step.check}: {truth.because}"))
+    if truth.value is False or work.incident.warned:
+        return _next(work, Event(kind="check", text=f"{step.check}: not so: {truth.because}"))
     reason = f"{step.reason}: {truth.because}"
     messages = telling.plainly(work, reason)
     told = Event(kind="escalation", text=reason, data={"channels": [message.channel for message in messages]})
-    noted = {
-        "escalated_at": work.now, "severity_told": "", "told_at": work.now, "told_early": True,
-        "tellings": work.incident.tellings + 1,
-    }  # fmt: skip
+    noted = {"warned": True, "told_at": work.now, "tellings": work.incident.tellings + 1}
     change = _next(work, told)
     return change.with_(incident=change.incident.model_copy(update=noted), messages=messages)
 

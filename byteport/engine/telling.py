@@ -73,7 +73,7 @@ def resolution(work: Work) -> tuple[Message, ...]:
     incident = work.incident
     if incident.of_a_storm and not work.has_written:
         return ()
-    if not (work.has_written or incident.escalated_at or incident.asked):
+    if not (work.has_written or incident.escalated_at or incident.asked or incident.warned):
         return ()
     return _messages(work, "resolution", incident.reason, full=False)
 

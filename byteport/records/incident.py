@@ -93,6 +93,7 @@ class Incident(Value):
     undo_checked_at: AwareDatetime | None = None
     undo_after: str = ""
     told_early: bool = False
+    warned: bool = False
     waiting_since: AwareDatetime | None = None
     steady_since: AwareDatetime | None = None
     acted_at: AwareDatetime | None = None

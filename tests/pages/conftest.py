@@ -1,20 +1,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
 
 import psycopg
 import pytest
 
 from byteport.adapters.budgets import RedisBudgets
 from byteport.adapters.ledger import PostgresLedger, migrate
+from byteport.grammar.runbook import Runbook
 from byteport.model.facts.memory import MIB
 from byteport.runbooks.deploys.deploy_failure import RUNBOOK as DEPLOY_FAILURE
+from byteport.runbooks.linux.disk_pressure_auto_cleanup import RUNBOOK as AUTO_CLEANUP
 from byteport.runbooks.linux.memory_pressure_auto_recover import RUNBOOK as RECOVER
 from tests import sentry_server
 from tests.crowd import Crowd
 from tests.github_server import running
 from tests.pages.application import Desk
 from tests.pages.clinic import KEY, Clinic
+from tests.pages.full_disk import Scratch, Site, site
 from tests.pages.oom import furnish
 from tests.pages.pipeline import Pipeline
 from tests.pages.saturated import Rack
@@ -85,6 +90,21 @@ def desk(ledger_url: str, redis_url: str) -> Iterator[Desk]:
     ledger, budgets = PostgresLedger(ledger_url), RedisBudgets(redis_url)
     with sentry_server.running() as sentry:
         yield Desk(ledger, budgets, None, ledger_url, redis_url, sentry=sentry)  # type: ignore[arg-type]
+    ledger.close()
+    budgets.close()
+
+
+@pytest.fixture
+def cleaning(ledger_url: str, redis_url: str) -> Iterator[Callable[..., Site]]:
+    """A host with full disks, and the page that cleans them in order: cleaning({"/var": full()}, page=…)."""
+    migrate(ledger_url)
+    ledger, budgets = PostgresLedger(ledger_url), RedisBudgets(redis_url)
+    with ExitStack() as running:
+
+        def start(scratch: dict[str, Scratch] | None = None, page: Runbook = AUTO_CLEANUP, **more: Any) -> Site:
+            return running.enter_context(site(page, ledger, budgets, ledger_url, redis_url, scratch, **more))
+
+        yield start
     ledger.close()
     budgets.close()
 

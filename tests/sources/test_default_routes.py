@@ -45,8 +45,8 @@ def test_what_nobody_can_act_on_has_no_built_in_route(name):
 @pytest.mark.parametrize(
     ("alertname", "labels", "signal", "target"),
     [
-        ("NodeFilesystemAlmostOutOfSpace", {"instance": "10.0.0.7:9100", "mountpoint": "/var"}, "disk_pressure", "host:10.0.0.7"),
-        ("NodeFilesystemAlmostOutOfFiles", {"instance": "web1:9100"}, "inode_exhaustion", "host:web1"),
+        ("NodeFilesystemAlmostOutOfSpace", {"instance": "10.0.0.7:9100", "mountpoint": "/var"}, "disk_pressure", "host:10.0.0.7:/var"),
+        ("NodeFilesystemAlmostOutOfFiles", {"instance": "web1:9100"}, "inode_exhaustion", "host:web1:/"),
         ("NodeMemoryHighUtilization", {"instance": "web1:9100"}, "memory_pressure", "host:web1"),
         ("HostOomKillDetected", {"instance": "web1:9100"}, "oom_kill", "host:web1"),
         ("NodeCPUHighUsage", {"instance": "web1:9100"}, "cpu_saturation", "host:web1"),
