@@ -12,7 +12,7 @@ from byteport.ports_database import Database, DatabaseSessions, Deploys, Pooler,
 from byteport.ports_disks import DiskCleaning, Disks, VolumeGrowing, Volumes
 from byteport.ports_github import GitHubDispatching, GitHubReading
 from byteport.ports_hosts import HostInventories, HostUnits, HostUnitsStarting
-from byteport.ports_memory import HostMemoryReading, MemoryHistories
+from byteport.ports_memory import HostMemoryReading, HostRuntimesReading, MemoryHistories, ServiceReleases
 from byteport.ports_processes import HostProcesses, SystemUnits, SystemUnitsChanging
 
 
@@ -45,6 +45,10 @@ class Readers(Protocol):
     def memory(self) -> HostMemoryReading: ...
     @property
     def memory_history(self) -> MemoryHistories: ...
+    @property
+    def releases(self) -> ServiceReleases: ...
+    @property
+    def runtimes(self) -> HostRuntimesReading: ...
     @property
     def processes(self) -> HostProcesses: ...
     @property

@@ -17,6 +17,7 @@ from byteport.model.facts.application import (
     Upstreams,
     WorkloadScale,
 )
+from byteport.model.facts.services import Restart
 
 
 class ErrorTracking(Protocol):
@@ -56,4 +57,8 @@ class PastDiagnoses(Protocol):
 
     def diagnosed(self, runbook: str, name: str, within: str, since: timedelta) -> tuple[PastDiagnosis, ...]:
         """Incidents of that runbook whose diagnosis was `name`, on the thing `within` (kind:key) or a part of it."""
+        ...
+
+    def restarts_of(self, host: str, unit: str, since: timedelta) -> tuple[Restart, ...]:
+        """The restarts of a host's service that BytePort has begun, the newest first."""
         ...

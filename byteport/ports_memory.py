@@ -8,7 +8,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Protocol
 
-from byteport.model.facts.memory import Audit, Group, Groups, History, KernelLines, Meminfo, Stall, TopMemory
+from byteport.model.facts.memory import Audit, Group, Groups, History, KernelLines, Meminfo, Samples, Stall, TopMemory
+from byteport.model.facts.runtimes import HeapInfo, RuntimeHints
+from byteport.model.facts.services import Release
 
 
 class HostMemoryReading(Protocol):
@@ -30,12 +32,36 @@ class HostMemoryReading(Protocol):
     def kernel(self, host: str) -> KernelLines: ...
 
 
+class ServiceReleases(Protocol):
+    """Looks at what a host's service runs."""
+
+    def newest(self, host: str, unit: str) -> Release:
+        """The newest change of it."""
+        ...
+
+
+class HostRuntimesReading(Protocol):
+    """Looks at the runtime of a service's largest process."""
+
+    def runtime(self, host: str, name: str, dump_folder: str) -> RuntimeHints | None:
+        """None where nothing of that name runs."""
+        ...
+
+    def heap(self, host: str, name: str) -> HeapInfo | None:
+        """None where it is no JVM, or may not be asked."""
+        ...
+
+
 class MemoryHistories(Protocol):
     """Who held how much of a host's memory."""
 
     def held(self, host: str, since: timedelta, expression: str) -> History | None:
         """`expression` is PromQL for bytes by service, with {host} in it; an empty one asks what BytePort itself has
         seen. None where nobody remembers."""
+        ...
+
+    def rate(self, since: timedelta, expression: str) -> Samples | None:
+        """One series of whatever `expression` asks Prometheus for; None where there is no expression."""
         ...
 
 

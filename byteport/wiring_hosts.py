@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from byteport.ports_disks import DiskCleaning, Disks, VolumeGrowing, Volumes
 from byteport.ports_hosts import HostInventories, HostUnits, HostUnitsStarting
-from byteport.ports_memory import HostMemoryReading
+from byteport.ports_memory import HostMemoryReading, HostRuntimesReading, ServiceReleases
 from byteport.ports_processes import HostProcesses, SystemUnits, SystemUnitsChanging
 from byteport.settings import Settings
 from byteport.wiring_parts import NotConfigured
@@ -121,6 +121,24 @@ class Ways:
         return volumes
 
     @property
+    def releases(self) -> ServiceReleases:
+        if not self.looks:
+            refusing: Any = NotConfigured(NO_WAY)
+            return refusing  # type: ignore[no-any-return]
+        from byteport.adapters.host_releases import HostReleases
+
+        return HostReleases(self.pool)
+
+    @property
+    def runtimes(self) -> HostRuntimesReading:
+        if not self.looks:
+            refusing: Any = NotConfigured(NO_WAY)
+            return refusing  # type: ignore[no-any-return]
+        from byteport.adapters.host_runtime import HostRuntimes
+
+        return HostRuntimes(self.pool)
+
+    @property
     def looking(self) -> HostUnits:
         units: HostUnits = self._units if self.looks else NotConfigured(NO_WAY)
         return units
@@ -142,6 +160,14 @@ class LooksAtHosts:
     hosts: Ways
 
     @property
+    def units(self) -> HostUnits:
+        return self.hosts.looking
+
+    @property
+    def inventories(self) -> HostInventories:
+        return self.hosts.inventories
+
+    @property
     def disks(self) -> Disks:
         return self.hosts.disks
 
@@ -157,11 +183,27 @@ class LooksAtHosts:
     def system_units(self) -> SystemUnits:
         return self.hosts.system_units
 
+    @property
+    def memory(self) -> HostMemoryReading:
+        return self.hosts.memory
+
+    @property
+    def releases(self) -> ServiceReleases:
+        return self.hosts.releases
+
+    @property
+    def runtimes(self) -> HostRuntimesReading:
+        return self.hosts.runtimes
+
 
 class ActsOnHosts:
     """The part of `Writers` that changes a host's services and disks."""
 
     hosts: Ways
+
+    @property
+    def units(self) -> HostUnitsStarting:
+        return self.hosts.starting
 
     @property
     def cleaning(self) -> DiskCleaning:

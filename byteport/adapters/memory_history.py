@@ -39,19 +39,31 @@ class MemoryOf:
     def held(self, host: str, since: timedelta, expression: str) -> History | None:
         if not expression:
             return self.record.memory_of(host, since)
-        if self.prometheus is None:
-            raise Denied("a query for memory is configured, and no Prometheus that could be asked")
         if not HOST.fullmatch(host):
             raise Permanent(f"{host!r} is no name of a host that a query can hold")
-        now = datetime.now(UTC)
-        asked = expression.replace("{host}", re.escape(host).replace("\\", "\\\\"))
-        runs = self.prometheus.query_range(asked, now - since, now, STEP)
+        runs = self._asked(expression.replace("{host}", re.escape(host).replace("\\", "\\\\")), since)
         series = tuple(
             Samples(key=key, points=tuple((at, int(value)) for at, value in run.points))
             for run in runs
             if (key := _key(run.labels)) and run.points
         )
         return History(source="prometheus", series=series) if series else None
+
+    def rate(self, since: timedelta, expression: str) -> Samples | None:
+        """Several series are added up, where they were measured at the same moments."""
+        if not expression:
+            return None
+        total: dict[datetime, int] = {}
+        for run in self._asked(expression, since):
+            for at, value in run.points:
+                total[at] = total.get(at, 0) + round(value * 1000)
+        return Samples(key="requests", points=tuple(sorted(total.items())))
+
+    def _asked(self, expression: str, since: timedelta) -> Sequence[Run]:
+        if self.prometheus is None:
+            raise Denied("a query is configured, and no Prometheus that could be asked")
+        now = datetime.now(UTC)
+        return self.prometheus.query_range(expression, now - since, now, STEP)
 
 
 def _key(labels: Mapping[str, str]) -> str:

@@ -1,7 +1,7 @@
 """What is run as root at a host, word by word: the sudoers file and whoever runs it say exactly the same.
 
-The scripts stand in `root/`, for a POSIX shell and what coreutils and busybox have in common; sudoers has one line for
-each, so that every line of theirs ends as a line may end there.
+The scripts stand in `as_root/`, for a POSIX shell and what coreutils and busybox have in common; sudoers has one line
+for each, so that every line of theirs ends as a line may end there.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ What = Literal["tmp", "rotated", "aged", "big"]
 @cache
 def script(name: str) -> str:
     """One of them, on one line."""
-    told = (files("byteport.model") / "root" / f"{name}.sh").read_text("utf-8")
+    told = (files("byteport.model") / "as_root" / f"{name}.sh").read_text("utf-8")
     lines = (line.strip() for line in told.splitlines())
     body = " ".join(line for line in lines if line and not line.startswith("#"))
     return body.replace("@most", str(MOST_FILES)).replace("@open", script("open") if "@open" in body else "")

@@ -177,6 +177,8 @@ def test_runbooks_are_listed_and_shown_without_any_server(bare: Home) -> None:
         "disk_pressure_auto_cleanup",
         "disk_space_auto_reclaim",
         "memory_pressure",
+        "memory_pressure_auto_recover",
+        "memory_pressure_oom",
     ]
     told = bare.run("runbooks", "show", SLUG.replace("_", "-"), "--json").json
     assert (told["slug"], told["mode"]) == (SLUG, "dry_run")

@@ -56,9 +56,11 @@ class ServiceManager:
     ends: tuple[str, str, int] | None = ("active", "success", 0)
     does: Callable[[], None] = lambda: None
     loses_answers: bool = False
+    host: str = HOST
+    within: int = 120
 
     def unit(self, host: str, name: str) -> UnitState | None:
-        if host != HOST:
+        if host != self.host:
             raise Denied(f"{host} is none of the configuration's hosts")
         return self.units.get(name)
 
@@ -67,7 +69,7 @@ class ServiceManager:
     ) -> None:
         if self.unit(host, name) is not None:
             raise Permanent(f"{name} was already loaded")
-        assert timeout == timedelta(seconds=120)
+        assert timeout == timedelta(seconds=self.within)
         self.started.append((name, tuple(argv)))
         self.environments.append(dict(environment))
         active, result, status = self.ends or ("activating", "success", 0)

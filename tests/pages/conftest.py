@@ -10,17 +10,20 @@ import pytest
 from byteport.adapters.budgets import RedisBudgets
 from byteport.adapters.ledger import PostgresLedger, migrate
 from byteport.grammar.runbook import Runbook
+from byteport.model.facts.memory import MIB
 from byteport.runbooks.deploys.deploy_failure import RUNBOOK as DEPLOY_FAILURE
 from byteport.runbooks.linux.disk_pressure_auto_cleanup import RUNBOOK as AUTO_CLEANUP
+from byteport.runbooks.linux.memory_pressure_auto_recover import RUNBOOK as RECOVER
 from tests import sentry_server
 from tests.crowd import Crowd
 from tests.github_server import running
 from tests.pages.application import Desk
 from tests.pages.clinic import KEY, Clinic
 from tests.pages.full_disk import Scratch, Site, site
+from tests.pages.oom import furnish
 from tests.pages.pipeline import Pipeline
 from tests.pages.saturated import Rack
-from tests.pages.shelf import Shelf
+from tests.pages.shelf import MAIL, SHOP, Shelf
 from tests.pages.troubles import oldest
 from tests.patients import Patient
 from tests.servers import eventually
@@ -117,6 +120,16 @@ def rack(ledger_url: str, redis_url: str) -> Iterator[Rack]:
 
 
 @pytest.fixture
+def recovering(shelf: Shelf) -> Shelf:
+    """The same for the page that recovers memory by a restart: the shop holds most of the memory."""
+    shelf.pages, shelf.slug = (RECOVER,), RECOVER.name
+    shelf.box.put(SHOP, 5200 * MIB)
+    shelf.box.put(MAIL, 300 * MIB, label="")
+    shelf.box.others = 2300 * MIB
+    return shelf
+
+
+@pytest.fixture
 def shelf(ledger_url: str, redis_url: str) -> Iterator[Shelf]:
     """Real stores, and a host whose memory behaves."""
     migrate(ledger_url)
@@ -124,3 +137,9 @@ def shelf(ledger_url: str, redis_url: str) -> Iterator[Shelf]:
     yield Shelf(ledger, budgets, None, ledger_url, redis_url)  # type: ignore[arg-type]
     ledger.close()
     budgets.close()
+
+
+@pytest.fixture
+def oom(shelf: Shelf) -> Shelf:
+    """The same for the page on kills: the shop under a limit of its own."""
+    return furnish(shelf)

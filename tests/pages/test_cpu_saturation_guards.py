@@ -109,7 +109,7 @@ def test_cpu_saturation__demotion_rate(rack):
 
 
 def test_cpu_saturation__demotion_rate__allowed(rack):
-    rack.spend(f"{SLUG}.demotion_rate:service:web2/{UNIT}", 3)
+    rack.spend(f"{SLUG}.demotion_rate:service:{UNIT}@web2", 3)
     went_well(rack, rack.planned())
 
 

@@ -180,8 +180,7 @@ def test_a_rehearsal_restarts_nothing(shelf):
 def test_people_are_told_what_they_need(shelf):
     shelf.leaks().comes_up = False
     shelf.treat()
-    told = shelf.notebook.sent[0].message if hasattr(shelf.notebook.sent[0], "message") else shelf.notebook.sent[0]
-    bundle = told.bundle
+    bundle = shelf.notebook.sent[0].message.bundle
     assert bundle["host"] == HOST
     assert bundle["top_memory_consumers"][0] == "shop.service: 2.3 GiB, 1 processes"
     assert bundle["cgroup_path"] == "/system.slice/shop.service"

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from byteport.adapters.ledger.base import Stored
 from byteport.model.facts.application import PastDiagnosis
+from byteport.model.facts.services import Restart
 
 MOST = 20
 
@@ -30,3 +31,19 @@ class Past(Stored):
             {"runbook": runbook, "name": name, "within": within, "since": since, "most": MOST},
         )
         return tuple(PastDiagnosis.model_validate(dict(row)) for row in rows)
+
+    def restarts_of(self, host: str, unit: str, since: timedelta) -> tuple[Restart, ...]:
+        """The restarts of that service that BytePort has begun, the newest first."""
+        rows = self.rows(
+            """
+            select incident.runbook, intent.begun_at as at
+            from byteport.intents intent join byteport.incidents incident on incident.id = intent.incident
+            where intent.begun_at > byteport.clock() - %(since)s and intent.direction = 'do'
+              and intent.action ->> 'kind' like '%%:RestartUnit'
+              and intent.action -> 'fields' ->> 'host' = %(host)s and intent.action -> 'fields' ->> 'unit' = %(unit)s
+            order by intent.begun_at desc
+            limit %(most)s
+            """,
+            {"host": host, "unit": unit, "since": since, "most": MOST},
+        )
+        return tuple(Restart.model_validate(dict(row)) for row in rows)

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 from byteport.actions.units import OfUnit
 from byteport.grammar.action import Action
 from byteport.grammar.guards import Budget, Cooldown, Facts, Guard
-from byteport.grammar.verdict import OnHit, Verdict
+from byteport.grammar.truth import Condition, truth_of
+from byteport.grammar.verdict import Claim, OnHit, Verdict
 from byteport.model.facts.memory import Audit
 from byteport.model.units import hours, minutes
 
@@ -64,7 +65,31 @@ class CrashLoop(Budget):
 
     on_hit: OnHit = "page"
     by_amount: bool = False
+    window_option: str = ""
     kind: ClassVar[str] = "abort"
+
+    def claims(self, action: Action, facts: Facts) -> tuple[Claim, ...]:
+        """In milliseconds an option may widen the window."""
+        (claim,) = super().claims(action, facts)
+        told = float(facts.options.get(self.window_option) or 0) / 1000 if self.window_option else 0.0
+        return (claim.with_(window_seconds=max(claim.window_seconds, told)),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnceOnly(Guard):
+    """After the incident's first write nothing more is begun while what was done has not brought the value below."""
+
+    below: Condition
+    value: str = ""
+    kind: ClassVar[str] = "precondition"
+
+    def check(self, action: Action, facts: Facts) -> Verdict:
+        if facts.evidence.acted_at is None or facts.begun or truth_of(self.below, facts.evidence).value:
+            return self.allow("nothing was tried yet, or it has helped", limit=self.value)
+        return self.deny("what was done has not helped: another try would not either", limit=self.value)
+
+    def listed(self) -> dict[str, Any]:
+        return {**super().listed(), "value": self.value, "scope": "per incident"}
 
 
 SERVICE_RESTARTS = Budget(
@@ -76,7 +101,8 @@ HOST_COOLDOWN = Cooldown(
 )  # fmt: skip
 
 
-def crash_loop(option: str = "") -> CrashLoop:
+def crash_loop(option: str = "", window_option: str = "") -> CrashLoop:
     """Both runbooks on a host's memory count on it."""
     return CrashLoop(name="crash_loop_guard", limit=2, per=minutes(30), counter="crash_loop_guard", option=option,
+                     window_option=window_option,
                      scope_name="per service")  # fmt: skip
