@@ -32,6 +32,7 @@ UsePAM no
 UseDNS no
 LogLevel VERBOSE
 MaxSessions {sessions}
+MaxStartups 500
 """
 
 

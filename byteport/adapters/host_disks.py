@@ -32,7 +32,7 @@ from byteport.model.units import seconds
 from byteport.redaction import redact_text
 
 PLACES = (
-    "/", "/tmp", "/var/tmp", "/var/log", "/var/log/journal", "/run/log/journal", "/var/cache",  # noqa: S108
+    "/", "/root", "/tmp", "/var/tmp", "/var/log", "/var/log/journal", "/run/log/journal", "/var/cache",  # noqa: S108
     "/var/cache/apt", "/var/cache/dnf", "/var/cache/yum",
     "/var/lib/docker", "/var/lib/containerd",
 )  # fmt: skip
@@ -42,13 +42,13 @@ export LC_ALL=C
 echo '=== node'; [ -e /var/lib/kubelet/config.yaml ] || [ -e /etc/kubernetes/kubelet.conf ] && echo kubelet
 echo '=== mounts'; cat /proc/self/mountinfo
 echo '=== places'; shift; timeout 3 stat -L -c '%d %n' "$@" 2>/dev/null
-echo '=== statfs'; cd "$0" 2>/dev/null && timeout 5 stat -c %d . && timeout 5 stat -f -c '%S %b %f %a %c %d' .
+echo '=== statfs'; timeout 5 stat -c %d "$0" && timeout 5 stat -f -c '%S %b %f %a %c %d' "$0"
 exit 0
 """
 APART = 5
 TWICE = f"""
 export LC_ALL=C
-cd "$0" && timeout 2 stat -f -c '%S %f' . && sleep {APART} && timeout 2 stat -f -c '%S %f' .
+timeout 2 stat -f -c '%S %f' "$0" && sleep {APART} && timeout 2 stat -f -c '%S %f' "$0"
 """
 SMALL = seconds(10)
 SCAN = seconds(25)

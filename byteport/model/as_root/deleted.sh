@@ -1,5 +1,5 @@
 # Regular files that have no name any more and are still open: blocks, device and inode, process, its name, what it was.
-timeout 20 find /proc/[0-9]*/fd -type l -exec stat -L -c '%h %b %d:%i %n %F' {} + 2>/dev/null |
+timeout 12 find /proc/[0-9]*/fd -type l -exec stat -L -c '%h %b %d:%i %n %F' {} + 2>/dev/null |
 awk '$1==0 && $2>0 && $5=="regular" && !($3 in s) {s[$3]=1; print}' |
 sort -k2,2nr |
 head -n 50 |

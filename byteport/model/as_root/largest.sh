@@ -3,7 +3,7 @@ gentle=;
 command -v ionice >/dev/null && gentle='ionice -c3';
 for at in /var/log /var/cache /tmp /var/tmp /var/lib/docker; do
 [ -d "$at" ] || continue;
-timeout 12 nice -n 19 $gentle du -xk -d 2 "$at" 2>/dev/null || echo "0 $at (not measured in time)";
+timeout 8 nice -n 19 $gentle du -xk -d 2 "$at" 2>/dev/null || echo "0 $at (not measured in time)";
 done |
 sort -nr |
 head -n 40

@@ -110,7 +110,7 @@ def as_root(options: Mapping[str, Any], _units: Sequence[str]) -> Iterable[Seque
     if options.get("dockerPruneEnabled") is True:
         yield from steps.PRUNE
     if options.get("packageCachePruneEnabled") is True:
-        yield from (command for _, command in steps.CACHES.values())
+        yield from steps.cache_commands()
 
 
 RUNBOOK = Runbook(

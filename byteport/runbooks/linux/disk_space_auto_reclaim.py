@@ -84,7 +84,7 @@ def in_this_order(e: ReclaimEvidence) -> Iterable[Do]:
     yield from steps.sweep(e, SWEEP, "tmp_files", "tmp", TMP, AGES["tmp_files"])
     yield from steps.sweep(e, SWEEP, "var_tmp_files", "tmp", VAR_TMP, AGES["var_tmp_files"])
     if options.get("packageCachePruneEnabled") is True:
-        for at, command in steps.caches(e):
+        for at, command in steps.caches(e, options.get("packageCaches") or ()):
             yield from steps.clean_up(e, PACKAGES, "package_caches", at, (command,))
     yield from growth.grow(e, GROW, EXTEND)
 
@@ -101,7 +101,7 @@ def as_root(options: Mapping[str, Any], _units: Sequence[str]) -> Iterable[Seque
         yield CONTAINER_USE
         yield from containers.as_root()
     if options.get("packageCachePruneEnabled") is True:
-        yield from (command for _, command in steps.CACHES.values())
+        yield from steps.cache_commands(options.get("packageCaches") or ())
     if options.get("policy.allowVolumeGrow") is True:
         yield from (grow_file_system(str(mount)) for mount in options.get("policy.growMounts") or ())
 
@@ -145,7 +145,8 @@ RUNBOOK = Runbook(
         Option("escalateAbovePct", 85, "used-percent above which the run escalates; over the floor", least=51, most=98),
         Option("isK8sNode", False, "leave containers to the kubelet, as on a node that is found to be one"),
         Option("containerCleanupEnabled", False, "allow docker's stopped containers and unused images (72 h) to go"),
-        Option("packageCachePruneEnabled", False, "allow apt-get clean, dnf or yum clean all"),
+        Option("packageCachePruneEnabled", False, "allow the package caches of packageCaches to be emptied"),
+        Option("packageCaches", list(steps.SYSTEM_CACHES), "which: apt, dnf, yum; root's own of pip and npm too"),
         Option("policy.allowVolumeGrow", False, "permit volume growth"),
         Option("policy.maxVolumeGb", 500, "ceiling of a grown volume in GB", least=1, most=65_536),
         Option("policy.growMounts", [], "mounts whose file system sudo may extend"),

@@ -30,7 +30,10 @@ CACHES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "apt": ("/var/cache/apt", ("/usr/bin/apt-get", "clean")),
     "dnf": ("/var/cache/dnf", ("/usr/bin/dnf", "clean", "all")),
     "yum": ("/var/cache/yum", ("/usr/bin/yum", "clean", "all")),
+    "pip": ("/root", ("/usr/bin/pip3", "cache", "purge")),
+    "npm": ("/root", ("/usr/bin/npm", "cache", "clean", "--force")),
 }
+SYSTEM_CACHES = ("apt", "dnf", "yum")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,9 +143,13 @@ def in_order(dos: Iterable[Do], look: str) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def caches(e: DiskEvidence) -> Iterable[tuple[str, tuple[str, ...]]]:
-    """Which package caches lie on the file system in alarm, and what cleans them."""
-    return [(at, command) for at, command in CACHES.values() if e.fs.holds(at)]
+def caches(e: DiskEvidence, names: Iterable[str] = SYSTEM_CACHES) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """Which of these caches lie on the file system in alarm, and what cleans them; pip's and npm's are root's own."""
+    return [CACHES[name] for name in names if name in CACHES and e.fs.holds(CACHES[name][0])]
+
+
+def cache_commands(names: Iterable[str] = SYSTEM_CACHES) -> list[tuple[str, ...]]:
+    return [CACHES[name][1] for name in names if name in CACHES]
 
 
 def looking() -> Iterable[tuple[str, ...]]:

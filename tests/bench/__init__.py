@@ -1,0 +1,1 @@
+"""What BytePort costs, measured beside what it stands on."""
