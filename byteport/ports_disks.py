@@ -8,7 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from byteport.model.facts.disks import ChangedFiles, Consumers, FileSystem, FoundFile, FoundFiles, Trend
+from byteport.model.facts.disks import (
+    ChangedFiles,
+    Consumers,
+    ContainerUse,
+    FileSystem,
+    FoundFile,
+    FoundFiles,
+    JournalUse,
+    Trend,
+    Volume,
+)
 from byteport.model.root_commands import What
 
 
@@ -32,6 +42,8 @@ class Disks(Protocol):
         ...
 
     def consumers(self, host: str) -> Consumers: ...
+    def journal(self, host: str) -> JournalUse: ...
+    def containers(self, host: str) -> ContainerUse: ...
 
 
 class DiskCleaning(Protocol):
@@ -39,4 +51,20 @@ class DiskCleaning(Protocol):
 
     def change(self, host: str, what: What, root: str, minutes: int, files: Sequence[FoundFile]) -> ChangedFiles:
         """Temporary files and compressed logs are removed, other logs compressed."""
+        ...
+
+
+class Volumes(Protocol):
+    """Clouds' disks."""
+
+    def volume(self, host: str, mount: str) -> Volume:
+        """The disk under a mount; one that is not a cloud's, or not known how to grow, says why."""
+        ...
+
+
+class VolumeGrowing(Protocol):
+    """Enlarges a cloud's disk; none can be made smaller again."""
+
+    def grow(self, volume: Volume, to_gigabytes: int) -> None:
+        """Asked for, not waited for. Raises Permanent where it is not larger than it is now, or was refused."""
         ...

@@ -35,9 +35,7 @@ from byteport.ourselves import own_keys
 from byteport.ports import Readers, Writers
 from byteport.ports_application import ApplicationMetrics, ErrorTracking, PastDiagnoses
 from byteport.ports_database import Deploys, Rollouts
-from byteport.ports_disks import DiskCleaning, Disks
 from byteport.ports_github import GitHubDispatching, GitHubReading
-from byteport.ports_hosts import HostInventories, HostUnits, HostUnitsStarting
 from byteport.ports_memory import MemoryHistories
 from byteport.records.incident import Phase
 from byteport.settings import Settings
@@ -82,18 +80,6 @@ class Looking(LooksAtHosts, plugins.WithOwnPorts):
     memory_history: MemoryHistories
 
     @property
-    def units(self) -> HostUnits:
-        return self.hosts.looking
-
-    @property
-    def inventories(self) -> HostInventories:
-        return self.hosts.inventories
-
-    @property
-    def disks(self) -> Disks:
-        return self.hosts.disks
-
-    @property
     def database(self) -> Any:
         return self.patients.database
 
@@ -110,14 +96,6 @@ class Acting(ActsOnHosts, plugins.WithOwnPorts):
     rollouts: Rollouts
     github: GitHubDispatching
     hosts: Ways
-
-    @property
-    def units(self) -> HostUnitsStarting:
-        return self.hosts.starting
-
-    @property
-    def cleaning(self) -> DiskCleaning:
-        return self.hosts.cleaning
 
     @property
     def sessions(self) -> Any:

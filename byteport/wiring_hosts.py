@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from byteport.ports_disks import DiskCleaning, Disks
+from byteport.ports_disks import DiskCleaning, Disks, VolumeGrowing, Volumes
 from byteport.ports_hosts import HostInventories, HostUnits, HostUnitsStarting
 from byteport.ports_memory import HostMemoryReading, HostRuntimesReading, ServiceReleases
 from byteport.ports_processes import HostProcesses, SystemUnits, SystemUnitsChanging
@@ -103,6 +103,23 @@ class Ways:
         disks: DiskCleaning = self._disks if self.acts else NotConfigured("this process may not act")
         return disks
 
+    @cached_property
+    def _volumes(self) -> Any:
+        from byteport.adapters.ebs import CloudVolumes
+
+        clouds = {name: one.cloud for name, one in self.settings.hosts.items() if one.cloud is not None}
+        return CloudVolumes(self.pool, clouds)
+
+    @property
+    def volumes(self) -> Volumes:
+        volumes: Volumes = self._volumes if self.looks else NotConfigured(NO_WAY)
+        return volumes
+
+    @property
+    def growing(self) -> VolumeGrowing:
+        volumes: VolumeGrowing = self._volumes if self.acts else NotConfigured("this process may not act")
+        return volumes
+
     @property
     def releases(self) -> ServiceReleases:
         if not self.looks:
@@ -138,9 +155,25 @@ class Ways:
 
 
 class LooksAtHosts:
-    """The part of `Readers` that asks for a host's processes and services."""
+    """The part of `Readers` that asks for a host's processes, services and disks."""
 
     hosts: Ways
+
+    @property
+    def units(self) -> HostUnits:
+        return self.hosts.looking
+
+    @property
+    def inventories(self) -> HostInventories:
+        return self.hosts.inventories
+
+    @property
+    def disks(self) -> Disks:
+        return self.hosts.disks
+
+    @property
+    def volumes(self) -> Volumes:
+        return self.hosts.volumes
 
     @property
     def processes(self) -> HostProcesses:
@@ -164,9 +197,21 @@ class LooksAtHosts:
 
 
 class ActsOnHosts:
-    """The part of `Writers` that changes a host's services."""
+    """The part of `Writers` that changes a host's services and disks."""
 
     hosts: Ways
+
+    @property
+    def units(self) -> HostUnitsStarting:
+        return self.hosts.starting
+
+    @property
+    def cleaning(self) -> DiskCleaning:
+        return self.hosts.cleaning
+
+    @property
+    def volumes(self) -> VolumeGrowing:
+        return self.hosts.growing
 
     @property
     def system_units(self) -> SystemUnitsChanging:

@@ -73,6 +73,19 @@ class Machine:
         file.chmod(0o440)
         self.as_root("visudo", "-c", "-f", "/etc/sudoers.d/byteport")
 
+    def state(self) -> str:
+        """What of it runs, and what does not: for whoever waits in vain."""
+        asked = (
+            ("systemctl", "list-jobs"), ("systemctl", "--failed"),
+            ("systemctl", "status", "--no-pager", f"user@{self.as_root('id', '-u', self.user).strip()}", "ssh", "testnet"),
+            ("journalctl", "--no-pager", "--lines=60"), ("df", "-h"), ("df", "-i"),
+        )  # fmt: skip
+        inside = ["nsenter", "-t", str(self.leader), "-m", "-u", "-i", "-n", "-p", "--"]
+        told = [
+            subprocess.run([*inside, *argv], check=False, capture_output=True, text=True, timeout=60) for argv in asked
+        ]
+        return "\n".join(one.stdout + one.stderr for one in told)
+
     def is_up(self) -> bool:
         """The user's service manager answers."""
         with suppress(subprocess.CalledProcessError):
@@ -105,8 +118,11 @@ class Scratch:
 def running(scratch: Mapping[str, Scratch] | None = None, *, keeps_journal: bool = True) -> Iterator[Machine]:
     """Booted, and gone without a trace afterwards. What stood in a scratch folder stands there still."""
     with booting(scratch, keeps_journal=keeps_journal) as machine:
-        eventually(machine.is_up, within=60)
-        eventually(lambda: _answers(machine.address), within=60)
+        try:
+            eventually(machine.is_up, within=60)
+            eventually(lambda: _answers(machine.address), within=60)
+        except AssertionError as never:
+            raise AssertionError(f"{machine.name} did not come up: {machine.state()}") from never
         yield machine
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from byteport.adapters import docker
 from byteport.adapters.transport import ByName, Completed
 from byteport.errors import Denied, Permanent, Transient
 from byteport.model import root_commands
@@ -18,10 +19,12 @@ from byteport.model.facts.disks import (
     ChangedFiles,
     Consumer,
     Consumers,
+    ContainerUse,
     DeletedFile,
     FileSystem,
     FoundFile,
     FoundFiles,
+    JournalUse,
     Trend,
 )
 from byteport.model.root_commands import SUDO, What
@@ -91,6 +94,16 @@ class HostDisks:
         deleted = self._as_root(host, root_commands.deleted_files(), SCAN)
         return Consumers(folders=tuple(_folders(large.stdout)), deleted=tuple(_deleted(deleted.stdout)),
                          unread=", ".join(_not_measured(large.stdout)))  # fmt: skip
+
+    def journal(self, host: str) -> JournalUse:
+        told = self._as_root(host, root_commands.JOURNAL_USAGE, SMALL)
+        size = re.search(r"take up ([0-9.]+)([BKMGT])", told.stdout)
+        if size is None:
+            raise Permanent(f"{host}: journalctl does not tell how much it takes: {redact_text(told.stdout)[:100]}")
+        return JournalUse(bytes=round(float(size[1]) * 1024 ** "BKMGT".index(size[2])))
+
+    def containers(self, host: str) -> ContainerUse:
+        return docker.used(self._as_root(host, root_commands.CONTAINER_USE, SCAN).stdout)
 
     def _as_root(
         self, host: str, command: Sequence[str], within: timedelta, files: Sequence[FoundFile] = ()

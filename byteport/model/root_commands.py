@@ -1,7 +1,7 @@
 """What is run as root at a host, word by word: the sudoers file and whoever runs it say exactly the same.
 
-The scripts stand in `root/`, for a POSIX shell and what coreutils and busybox have in common; sudoers has one line for
-each, so that every line of theirs ends as a line may end there.
+The scripts stand in `as_root/`, for a POSIX shell and what coreutils and busybox have in common; sudoers has one line
+for each, so that every line of theirs ends as a line may end there.
 """
 
 from __future__ import annotations
@@ -14,6 +14,10 @@ from typing import Literal
 SUDO = ("/usr/bin/sudo", "-n")
 NAME = "byteport"  # what a script is told as its own name
 MOST_FILES = 500
+DOCKER = "/usr/bin/docker"
+ANY_IMAGE = "sha256:{image}"  # in a sudoers file: any id of an image
+JOURNAL_USAGE = ("/usr/bin/journalctl", "--disk-usage")
+CONTAINER_USE = (DOCKER, "system", "df", "--verbose", "--format", "{{json .}}")
 
 What = Literal["tmp", "rotated", "aged", "big"]
 
@@ -21,7 +25,7 @@ What = Literal["tmp", "rotated", "aged", "big"]
 @cache
 def script(name: str) -> str:
     """One of them, on one line."""
-    told = (files("byteport.model") / "root" / f"{name}.sh").read_text("utf-8")
+    told = (files("byteport.model") / "as_root" / f"{name}.sh").read_text("utf-8")
     lines = (line.strip() for line in told.splitlines())
     body = " ".join(line for line in lines if line and not line.startswith("#"))
     return body.replace("@most", str(MOST_FILES)).replace("@open", script("open") if "@open" in body else "")
@@ -52,6 +56,10 @@ def largest_folders() -> tuple[str, ...]:
 
 def rotate_logs(how: Literal["force", "due"]) -> tuple[str, ...]:
     return _run("rotate", how)
+
+
+def grow_file_system(mount: str) -> tuple[str, ...]:
+    return _run("grow", mount)
 
 
 def vacuum_journal(limit: str) -> Iterator[tuple[str, ...]]:

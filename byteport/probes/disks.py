@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from byteport.grammar.evidence import Probe, probe
-from byteport.model.facts.disks import Consumers, FileSystem, FoundFiles, Trend
+from byteport.grammar.evidence import Probe, probe, probe_with_options
+from byteport.model.facts.disks import (
+    Consumers,
+    ContainerUse,
+    FileSystem,
+    FoundFiles,
+    JournalUse,
+    Trend,
+    Volume,
+)
 from byteport.model.root_commands import What
 from byteport.model.target import Target
 from byteport.model.units import seconds
@@ -61,6 +69,28 @@ def top_consumers(target: Target, readers: Readers) -> Consumers:
 def top_dirs(target: Target, readers: Readers) -> Consumers:
     """What is large below the known roots, and deleted files that are still open."""
     return readers.disks.consumers(host_of(target))
+
+
+@probe(over="host", timeout=seconds(12))
+def journal_usage(target: Target, readers: Readers) -> JournalUse:
+    """How much the journal takes."""
+    return readers.disks.journal(host_of(target))
+
+
+@probe_with_options(over="host", timeout=seconds(30))
+def docker_usage(target: Target, readers: Readers, options: Mapping[str, Any]) -> ContainerUse | None:
+    """What docker keeps; it is not asked where its clean-up is not enabled."""
+    if options.get("containerCleanupEnabled") is not True:
+        return None
+    return readers.disks.containers(host_of(target))
+
+
+@probe_with_options(over="host", timeout=seconds(25))
+def cloud_volume(target: Target, readers: Readers, options: Mapping[str, Any]) -> Volume:
+    """The cloud's disk under the mount; not asked for where it may not grow."""
+    if options.get("policy.allowVolumeGrow") is not True:
+        return Volume(why="growing a volume is not allowed: policy.allowVolumeGrow")
+    return readers.volumes.volume(host_of(target), mount_of(target))
 
 
 def sweep(name: str, what: What, root: str, minutes: int | Callable[[Mapping[str, Any]], int]) -> Probe[FoundFiles]:

@@ -13,6 +13,17 @@ Seconds = Annotated[float, Field(gt=0, le=3600)]
 Address = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:%-]{0,253}$")]
 
 
+class CloudSection(Section):
+    """The cloud that a host's disks are of. The login is boto3's own (role, environment, profile)."""
+
+    provider: Literal["aws"] = "aws"
+    """aws: EBS."""
+    region: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")]
+    """Its region."""
+    profile: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{0,64}$")] = ""
+    """A profile of boto3's; not given: its usual chain."""
+
+
 class HostSection(Section):
     """How a host is reached, and as whom. Its host key must stand in `known_hosts` before: none is learnt."""
 
@@ -42,6 +53,9 @@ class HostSection(Section):
     """Seconds after which a connection that nobody used is not trusted any more."""
     group: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")] = "default"
     """The inventory group whose ceiling on writes it counts against."""
+
+    cloud: CloudSection | None = None
+    """Whose disks it has, where a runbook may make them larger."""
 
     @model_validator(mode="after")
     def _a_login(self) -> Self:

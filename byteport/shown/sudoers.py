@@ -1,14 +1,16 @@
 """Which commands a runbook may run as root at a host, as sudoers(5) wants them written: exactly these words.
 
 sudo compares a command's words, joined by spaces, with a pattern of fnmatch(3); everything that has a meaning there or
-in sudoers itself is written so that it stands for itself. A word of ours that begins with `UNIT_OF_OURS` stands for the
-name of a transient unit, which differs from step to step.
+in sudoers itself is written so that it stands for itself. `ANY_IMAGE` alone stands for whatever it can be: the id of an
+image, 64 hexadecimal digits and nothing else.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+
+from byteport.model.root_commands import ANY_IMAGE
 
 _MEANS_SOMETHING = re.compile(r"[*?\[\]!,:=#]")  # to fnmatch, or to sudoers
 
@@ -32,4 +34,7 @@ def written(command: Sequence[str]) -> str:
 
 def _escaped(text: str) -> str:
     """A backslash is read twice: by sudoers, and by fnmatch."""
+    if ANY_IMAGE in text:
+        before, _, after = text.partition(ANY_IMAGE)
+        return f"{_escaped(before)}sha256\\:{'[0-9a-f]' * 64}{_escaped(after)}"
     return _MEANS_SOMETHING.sub(r"\\\g<0>", text.replace("\\", "\\" * 4))

@@ -175,6 +175,7 @@ def test_runbooks_are_listed_and_shown_without_any_server(bare: Home) -> None:
         "deploy_failure",
         "disk_pressure",
         "disk_pressure_auto_cleanup",
+        "disk_space_auto_reclaim",
         "memory_pressure",
         "memory_pressure_auto_recover",
         "memory_pressure_oom",

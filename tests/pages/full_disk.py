@@ -5,7 +5,7 @@ The host has an sshd of its own, and its ordinary user may run as root exactly w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -21,8 +21,10 @@ from byteport.engine.engine import Engine
 from byteport.engine.outbox import Outbox
 from byteport.engine.pages import Pages
 from byteport.engine.policy import Policy
+from byteport.errors import Permanent
 from byteport.grammar.runbook import Runbook
 from byteport.grammar.verdict import Claim
+from byteport.model.facts.disks import Volume
 from byteport.model.signal import Mode, Signal
 from byteport.model.target import Target, TargetKind
 from byteport.model.units import hours
@@ -48,6 +50,26 @@ def full(*files: Old) -> Scratch:
 
 
 @dataclass
+class Cloud:
+    """A cloud that behaves: a disk of so many gigabytes under the mount, which grows once it is asked."""
+
+    known: Volume = field(default_factory=lambda: Volume(why="hosts.web1.cloud is not configured"))
+    asked: list[int] = field(default_factory=list)
+    grows: Callable[[], None] = lambda: None
+
+    def volume(self, host: str, mount: str) -> Volume:
+        assert (host, mount) == (HOST, "/var")
+        return self.known
+
+    def grow(self, volume: Volume, to_gigabytes: int) -> None:
+        if to_gigabytes <= self.known.gigabytes:
+            raise Permanent(f"{volume.id} is not grown to {to_gigabytes} GB")
+        self.asked.append(to_gigabytes)
+        self.known = self.known.with_(gigabytes=to_gigabytes)
+        self.grows()
+
+
+@dataclass
 class Site(World):
     """`take` signals that the disk is full, `treat` moves the incident until it rests."""
 
@@ -55,6 +77,7 @@ class Site(World):
     page: Runbook = field(kw_only=True)
     policy: Policy = field(default_factory=lambda: Policy(first_day_rate=1000, channels=CHANNELS))
     mount: str = "/var"
+    cloud: Cloud = field(default_factory=Cloud)
     hosts: Hosts = field(init=False)
 
     def __post_init__(self) -> None:
@@ -68,9 +91,13 @@ class Site(World):
         outbox = Outbox(self.ledger, dict.fromkeys((*CHANNELS, "journal"), self.notebook))
         disks, units = HostDisks(self.hosts), UserUnits(self.hosts)
         looks: Any = SimpleNamespace(
-            disks=disks, units=units, inventories=InventoryFiles(self.hosts), metrics=NoMetrics()
+            disks=disks,
+            units=units,
+            inventories=InventoryFiles(self.hosts),
+            metrics=NoMetrics(),
+            volumes=self.cloud,
         )
-        acts: Any = SimpleNamespace(cleaning=disks, units=units)
+        acts: Any = SimpleNamespace(cleaning=disks, units=units, volumes=self.cloud)
         return Engine(
             self.ledger, self.budgets, looks, acts, Pages((self.page,)), self.policy, NoDoorbell(), outbox,
             driver=driver,

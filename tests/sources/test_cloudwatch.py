@@ -12,14 +12,13 @@ import httpx
 import pytest
 
 from byteport.adapters.cloudwatch import AT_ONCE, CloudWatch
-from byteport.embedded import free_port
 from byteport.errors import Denied, Permanent, Transient
 from byteport.model.alert import Alert
 from byteport.settings import Settings
 from byteport.sources.metrics import MetricRule, MetricsPoller
 from byteport.wiring_pollers import pollers_of
 from tests.http_server import HANGS, Reply, loopback
-from tests.servers import eventually
+from tests.moto_server import running
 from tests.sources.test_default_routes import route_of
 
 NOW = datetime(2026, 11, 26, 10, 0, tzinfo=UTC)
@@ -28,23 +27,8 @@ MINUTE = timedelta(minutes=1)
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[str]:
-    port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        url = f"http://127.0.0.1:{port}"
-        try:
-            eventually(lambda: _answers(url), within=60)
-            yield url
-        finally:
-            server.terminate()
-            server.wait(20)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/moto-api/", timeout=2).status_code < 500
-    except httpx.HTTPError:
-        return False
+    with running() as url:
+        yield url
 
 
 @pytest.fixture

@@ -117,3 +117,47 @@ class Consumers(Value):
     folders: tuple[Consumer, ...] = ()
     deleted: tuple[DeletedFile, ...] = ()
     unread: str = ""
+
+
+class JournalUse(Value):
+    """What the journal takes, archived files and current ones."""
+
+    bytes: int
+
+
+class Image(Value):
+    """An image of containers. `containers` use it; `created` is a date as docker writes it, which sorts by time."""
+
+    id: str
+    repository: str = ""
+    tag: str = ""
+    created: str = ""
+    bytes: int = 0
+    containers: int = 0
+
+
+class NamedVolume(Value):
+    """A volume of containers: data, which nothing here ever removes."""
+
+    name: str
+    bytes: int = 0
+
+
+class ContainerUse(Value):
+    """What docker keeps. `just_ended` are containers that ended within the hour and may await somebody's look."""
+
+    images: tuple[Image, ...] = ()
+    volumes: tuple[NamedVolume, ...] = ()
+    just_ended: tuple[str, ...] = ()
+
+
+class Volume(Value):
+    """A cloud's disk under a mount. `changing`: a modification of it is under way. `why` says why it is not to be
+    grown: its layout, its provider, a login that is missing."""
+
+    id: str = ""
+    provider: str = ""
+    region: str = ""
+    gigabytes: int = 0
+    changing: bool = False
+    why: str = ""

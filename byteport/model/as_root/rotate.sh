@@ -11,7 +11,7 @@ if ($0 ~ /[{]/) d=1; if ($0 ~ /[}]/) d=0}' "$entry"); do
 [ -e "$log" ] || continue;
 if [ "$(stat -L -c %d "$log")" = "$dev" ]; then there=1; else elsewhere=1; fi;
 done;
-[ "$there$elsewhere" = 1 ] && echo "include $entry" >>"$chosen";
+[ "$there/$elsewhere" = 1/ ] && echo "include $entry" >>"$chosen";
 done;
 state=/var/lib/logrotate/status;
 [ -e /var/lib/logrotate/logrotate.status ] && state=/var/lib/logrotate/logrotate.status;

@@ -1,0 +1,125 @@
+"""A host's cloud disk: by moto's EC2, what AWS refuses by botocore's stubs, and layouts as hosts tell them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+import httpx
+import pytest
+from botocore.stub import Stubber
+
+from byteport.adapters.ebs import LAYOUT, CloudVolumes
+from byteport.adapters.local_host import LocalTransport
+from byteport.adapters.transport import Completed
+from byteport.errors import Denied, Permanent
+from byteport.model.facts.disks import Volume
+from byteport.settings.hosts import CloudSection
+from tests.moto_server import running
+
+REGION = "eu-central-1"
+CLOUD = CloudSection(region=REGION)
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[str]:
+    with running() as url:
+        yield url
+
+
+@pytest.fixture
+def ec2(aws: str) -> Any:
+    httpx.post(f"{aws}/moto-api/reset").raise_for_status()
+    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+    return boto3.client("ec2", region_name=REGION, endpoint_url=aws, **keys)
+
+
+@dataclass
+class Nitro:
+    """A host that tells its layout; no disk here has a cloud's serial."""
+
+    layout: str = ""
+    asked: list[tuple[str, ...]] = field(default_factory=list)
+
+    def get(self, name: str) -> Nitro:
+        return self
+
+    def run(self, argv: Any, **_more: Any) -> Completed:
+        self.asked.append(tuple(argv))
+        return Completed(0, self.layout, "")
+
+    def close(self) -> None: ...
+
+
+def made(ec2: Any, gigabytes: int = 100) -> tuple[CloudVolumes, str]:
+    told = ec2.create_volume(AvailabilityZone=f"{REGION}a", Size=gigabytes)["VolumeId"]
+    host = Nitro(f"nvme1n1p1 nvme1n1 last ext4 {told.replace('-', '')}\n")
+    return CloudVolumes(host, {"web1": CLOUD}, lambda _cloud: ec2), told
+
+
+def test_the_volume_under_a_mount_is_found_by_its_serial_and_grows_once(ec2):
+    volumes, name = made(ec2)
+    found = volumes.volume("web1", "/data")
+    assert found == Volume(id=name, provider="aws", region=REGION, gigabytes=100)
+    volumes.grow(found, 125)
+    assert volumes.volume("web1", "/data").gigabytes == 125
+    with pytest.raises(Permanent, match="has 125 GB by now"):
+        volumes.grow(found, 130)
+    with pytest.raises(Permanent, match="is not grown from 125 to 100 GB"):
+        volumes.grow(volumes.volume("web1", "/data"), 100)
+    assert ec2.describe_volumes(VolumeIds=[name])["Volumes"][0]["Size"] == 125
+
+
+@pytest.mark.parametrize(
+    ("layout", "why"),
+    [
+        ("dm-0 dm-0 whole ext4 ", "dm-0 is LVM, RAID or no disk at all"),
+        ("md127 md127 whole xfs ", "md127 is LVM, RAID or no disk at all"),
+        ("nvme0n1p1 nvme0n1 inner ext4 vol0123456789abcdef0", "nvme0n1p1 is not the last partition of its disk"),
+        ("nvme0n1 nvme0n1 whole btrfs vol0123456789abcdef0", "btrfs is not grown"),
+        ("sda1 sda last ext4 ", "the disk of sda1 has no serial of an EBS volume (none)"),
+        ("sda1 sda last ext4 S3Z9NB0K", "the disk of sda1 has no serial of an EBS volume (S3Z9NB0K)"),
+        ("", "it is LVM, RAID or no disk at all"),
+    ],
+)
+def test_a_layout_that_nobody_knows_how_to_grow_says_so_and_asks_no_cloud(ec2, layout, why):
+    volumes = CloudVolumes(Nitro(layout), {"web1": CLOUD}, lambda _cloud: pytest.fail("asked"))
+    assert volumes.volume("web1", "/data") == Volume(why=why)
+
+
+def test_a_host_that_is_no_cloud_s_says_so():
+    told = CloudVolumes(Nitro("nvme1n1 nvme1n1 whole xfs vol0123456789abcdef0"), {}).volume("web1", "/data")
+    assert told.why == "hosts.web1.cloud is not configured"
+
+
+def test_a_modification_under_way_and_a_refusal_are_told(ec2):
+    volumes, name = made(ec2)
+    found = volumes.volume("web1", "/data")
+    with Stubber(ec2) as aws:
+        described = {"Volumes": [{"VolumeId": name, "Size": 100}]}
+        under_way = {"VolumesModifications": [{"VolumeId": name, "ModificationState": "modifying", "TargetSize": 125}]}
+        aws.add_response("describe_volumes", described)
+        aws.add_response("describe_volumes_modifications", under_way)
+        assert volumes.volume("web1", "/data") == found.with_(changing=True)
+        optimizing = {
+            "VolumesModifications": [{**under_way["VolumesModifications"][0], "ModificationState": "optimizing"}]
+        }
+        aws.add_response("describe_volumes", described)
+        aws.add_response("describe_volumes_modifications", optimizing)
+        assert volumes.volume("web1", "/data").gigabytes == 125
+        aws.add_response("describe_volumes", described)
+        aws.add_response("describe_volumes_modifications", {"VolumesModifications": []})
+        aws.add_client_error("modify_volume", "VolumeModificationRateExceeded", "you have reached the maximum", 400)
+        with pytest.raises(Permanent, match="VolumeModificationRateExceeded"):
+            volumes.grow(found, 125)
+        aws.add_client_error("describe_volumes", "UnauthorizedOperation", "you are not authorized", 403)
+        with pytest.raises(Denied, match="ec2:DescribeVolumes"):
+            volumes.volume("web1", "/data")
+
+
+def test_the_layout_of_this_very_machine_is_read():
+    told = LocalTransport().run(("sh", "-c", LAYOUT, "/")).stdout.split()
+    assert told[2] in ("whole", "last", "inner")
+    assert told[3] in ("ext4", "xfs", "btrfs", "overlay")
