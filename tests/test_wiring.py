@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import socket
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from byteport.model.target import Target, TargetKind
 from byteport.settings import Settings
 from byteport.wiring_policy import policy_of
+from byteport.wiring_pollers import pollers_of
 
 FILE = """
 database_url: postgresql://byteport@ledger.example.net/byteport
@@ -54,3 +57,26 @@ def test_a_process_knows_itself_although_it_could_not_register(settings: Setting
         f"host:{socket.gethostname()}", "node:n7", "server:ledger.example.net", "database:ledger.example.net/byteport"
     } <= ours  # fmt: skip
     assert "server:db1.example.net:5433" not in ours
+
+
+def test_hosts_that_are_looked_at_are_also_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has grown can be told only by whoever wrote down what was."""
+    path = tmp_path / "byteport.yaml"
+    path.write_text("hosts: {here: {transport: local}}\npollers: {vitals: {enabled: true}}\n")
+    monkeypatch.setenv("BYTEPORT_CONFIG", str(path))
+    kept: Any = Kept()
+    pollers = {poller.name: poller for poller in pollers_of(Settings.load(), kept)}
+    assert pollers["memory"].period == timedelta(minutes=5)
+    assert pollers["memory"].ask(datetime.now(UTC)) == ()
+    assert kept.hosts == ["here"]
+
+
+class Kept:
+    """A ledger that keeps the names."""
+
+    def __init__(self) -> None:
+        self.hosts: list[str] = []
+
+    def remember_memory(self, host: str, held: dict[str, int]) -> None:
+        assert held
+        self.hosts.append(host)

@@ -133,3 +133,16 @@ def test_a_process_that_runs_is_asked_for_its_heap_and_for_nothing_else(java, tm
 def test_a_name_that_is_none_is_not_asked_for(name):
     with pytest.raises(Permanent):
         HostRuntimes(Here()).runtime("here", name, "")
+
+
+def test_what_only_calls_itself_java_is_not_asked_like_a_jvm(java, tmp_path):
+    """jcmd would send it SIGQUIT, and it would end."""
+    asked = tmp_path / "asked"
+    (tmp_path / "jcmd").write_text(f"#!/bin/sh\necho asked >>{asked}\n")
+    (tmp_path / "jcmd").chmod(0o755)
+    runtimes = HostRuntimes(Here(path=f"{tmp_path}:/usr/bin:/bin"))
+    with in_a_group("byteport-quit", java, "600") as process:
+        eventually(lambda: (one := runtimes.runtime("here", "byteport-quit", "")) and one.kind == "jvm")
+        assert runtimes.heap("here", "byteport-quit") is None
+        assert process.poll() is None
+    assert not asked.exists()

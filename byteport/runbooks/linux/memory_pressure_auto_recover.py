@@ -59,7 +59,7 @@ def restart(e: RecoverEvidence) -> Plan:
         Pause(length=seconds(3)),
         Look(fields=("proc_meminfo",)),
         Pause(length=seconds(27)),
-        Look(fields=("proc_meminfo", "consumer_kind", "top_memory", "audit")),
+        Look(fields=("proc_meminfo", "consumer_kind", "top_memory", "restart_history", "audit")),
         EndIf(check="is_still_above", end="escalate"),
     ))  # fmt: skip
 
