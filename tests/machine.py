@@ -13,12 +13,12 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.scratch import Scratch, mounted, ran
 from tests.servers import alive, eventually
 
 USER = "byteport"
@@ -93,27 +93,6 @@ class Machine:
         return False
 
 
-@dataclass(frozen=True)
-class Old:
-    """A file with nothing but its size, last used and changed so long ago; its path begins below its scratch folder."""
-
-    path: str
-    megabytes: float
-    days: float = 0
-    fill: bytes = b"x"
-    owner: int = 0
-
-
-@dataclass(frozen=True)
-class Scratch:
-    """A small file system of its own for a folder of the host's, on a loop device."""
-
-    kind: str
-    megabytes: int
-    options: tuple[str, ...] = ()
-    files: tuple[Old, ...] = ()
-
-
 @contextmanager
 def running(scratch: Mapping[str, Scratch] | None = None, *, keeps_journal: bool = True) -> Iterator[Machine]:
     """Booted, and gone without a trace afterwards. What stood in a scratch folder stands there still."""
@@ -142,111 +121,93 @@ def booting(scratch: Mapping[str, Scratch] | None = None, *, keeps_journal: bool
             (root / "etc/systemd/journald.conf.d").mkdir(exist_ok=True)
             (root / "etc/systemd/journald.conf.d/memory.conf").write_text("[Journal]\nStorage=volatile\n")
         for place, small in (scratch or {}).items():
-            _mount(undo, folder, root / place.lstrip("/"), small)
+            mounted(undo, folder, root / place.lstrip("/"), small)
         leader = _boot(undo, folder, root, name, bridge)
         yield Machine(name, address, root, folder / "user_key", folder / "known_hosts", leader, bridge)
 
 
 def _bridge(undo: ExitStack) -> tuple[str, str]:
     """One with a network that nobody here has, until the end."""
-    taken = _ran("ip", "-4", "addr")
+    taken = ran("ip", "-4", "addr")
     net = next(
         n for n in iter(lambda: f"10.{100 + secrets.randbelow(100)}.{secrets.randbelow(256)}", "") if n not in taken
     )
     bridge = f"bpt{secrets.token_hex(4)}"
-    _ran("ip", "link", "add", bridge, "type", "bridge")
-    undo.callback(_ran, "ip", "link", "del", bridge)
-    _ran("ip", "addr", "add", f"{net}.1/24", "dev", bridge)
-    _ran("ip", "link", "set", bridge, "up")
+    ran("ip", "link", "add", bridge, "type", "bridge")
+    undo.callback(ran, "ip", "link", "del", bridge)
+    ran("ip", "addr", "add", f"{net}.1/24", "dev", bridge)
+    ran("ip", "link", "set", bridge, "up")
     return bridge, net
 
 
 def _tree(undo: ExitStack, root: Path) -> None:
-    packed = _ran(str(Path(__file__).parent / "make-host-tree")).strip()
+    packed = ran(str(Path(__file__).parent / "make-host-tree")).strip()
     root.mkdir()
-    _ran("mount", "-t", "tmpfs", "-o", "size=1500m", "tmpfs", str(root))
-    undo.callback(_ran, "umount", "-l", str(root))
-    _ran("tar", "--zstd", "-xf", packed, "-C", str(root))
+    ran("mount", "-t", "tmpfs", "-o", "size=1500m", "tmpfs", str(root))
+    undo.callback(ran, "umount", "-l", str(root))
+    ran("tar", "--zstd", "-xf", packed, "-C", str(root))
 
 
 def _furnish(folder: Path, root: Path, name: str, address: str) -> None:
     """A name, a host key that is known, the user's key, an address."""
     for key in (folder / "user_key", root / "etc/ssh/ssh_host_ed25519_key"):
-        _ran("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key))
+        ran("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key))
     (root / "etc/hostname").write_text(f"{name}\n")
     (root / "etc/hosts").write_text(f"127.0.0.1 localhost {name}\n")
     ssh = root / "home" / USER / ".ssh"
     ssh.mkdir(mode=0o700)
     shutil.copy(folder / "user_key.pub", ssh / "authorized_keys")
-    _ran("chroot", str(root), "chown", "-R", f"{USER}:{USER}", f"/home/{USER}/.ssh")
+    ran("chroot", str(root), "chown", "-R", f"{USER}:{USER}", f"/home/{USER}/.ssh")
     kind, key_text, *_ = (root / "etc/ssh/ssh_host_ed25519_key.pub").read_text().split()
     (folder / "known_hosts").write_text(f"{address} {kind} {key_text}\n")
     (root / "etc/systemd/system/testnet.service").write_text(NETWORK.format(address=address))
-    _ran("systemctl", f"--root={root}", "enable", "testnet.service", "ssh.service")
-
-
-def _mount(undo: ExitStack, folder: Path, place: Path, small: Scratch) -> None:
-    image, first = folder / f"{place.name}.img", folder / f"{place.name}.first"
-    with image.open("wb") as file:
-        file.truncate(small.megabytes * 1024 * 1024)
-    _ran(f"mkfs.{small.kind}", "-q", *small.options, str(image))
-    first.mkdir()
-    _ran("mount", "-o", "loop", str(image), str(first))
-    try:
-        place.mkdir(exist_ok=True)
-        _ran("cp", "-a", f"{place}/.", str(first))
-        written = [(_written(first / old.path, old), old.days) for old in small.files]
-    finally:
-        _ran("umount", str(first))
-    # Its loop device is let go of a moment later; until then it would be used again, with what it remembers.
-    eventually(lambda: not _ran("losetup", "--associated", str(image)).strip(), within=20)
-    (_aged if small.kind.startswith("ext") else _aged_xfs)(image, written)
-    _ran("mount", "-o", "loop", str(image), str(place))
-    undo.callback(_ran, "umount", "-l", str(place))
-
-
-def _written(at: Path, old: Old) -> int:
-    """Its inode."""
-    at.parent.mkdir(parents=True, exist_ok=True)
-    whole = old.fill * (64 * 1024 // len(old.fill) + 1)
-    with at.open("wb") as file:
-        for _ in range(int(old.megabytes * 16)):
-            file.write(whole[: 64 * 1024])
-    os.chown(at, old.owner, old.owner)
-    return at.stat().st_ino
-
-
-def _aged(image: Path, inodes: list[tuple[int, float]]) -> None:
-    """No call sets a file's time of change; who writes into the file system that is not mounted can."""
-    lines = []
-    for inode, days in inodes:
-        then = time.strftime("%Y%m%d%H%M%S", time.gmtime(time.time() - days * 86_400))
-        lines += [f"set_inode_field <{inode}> {field}time {then}" for field in "acm"] if days else []
-    commands = image.with_suffix(".times")
-    commands.write_text("\n".join([*lines, ""]))
-    _ran("env", "TZ=UTC", "debugfs", "-w", "-f", str(commands), str(image))
-
-
-def _aged_xfs(image: Path, inodes: list[tuple[int, float]]) -> None:
-    """As far back as it goes: xfs_db writes a part of what it is told, which is old all the same."""
-    for inode, days in inodes:
-        then = int(time.time() - days * 86_400)
-        writes = [word for field in "acm" for word in ("-c", f"write core.{field}time.sec {then}")]
-        if days:
-            _ran("xfs_db", "-x", "-c", f"inode {inode}", *writes, str(image))
+    ran("systemctl", f"--root={root}", "enable", "testnet.service", "ssh.service")
 
 
 def _boot(undo: ExitStack, folder: Path, root: Path, name: str, bridge: str) -> int:
     """The PID of its systemd, seen from here. --register=no, --keep-unit: nothing of systemd runs outside."""
+    own = [str(group / "cgroup.procs") for group in _own_groups(undo, name)]
+    enter = 'for at in $OWN; do echo $$ >"$at"; done; exec "$@"'
     with (folder / "log").open("wb") as log:
         nspawn = subprocess.Popen(
-            ["systemd-nspawn", "-b", "-q", "-D", str(root), "--register=no", "--keep-unit", f"--network-bridge={bridge}",
+            ["/bin/sh", "-c", enter, "sh", "systemd-nspawn", "-b", "-q", "-D", str(root), "--register=no", "--keep-unit", f"--network-bridge={bridge}",
              f"--machine={name}", "--console=pipe"],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-            env={**os.environ, "SYSTEMD_NSPAWN_TMPFS_TMP": "0"},  # else /tmp would be nobody's disk
+            env={**os.environ, "SYSTEMD_NSPAWN_TMPFS_TMP": "0", "OWN": " ".join(own)},  # else /tmp would be nobody's disk
         )  # fmt: skip
     undo.callback(_power_off, nspawn)
     return eventually(lambda: _child_of(nspawn.pid), within=20)
+
+
+def _own_groups(undo: ExitStack, name: str) -> list[Path]:
+    """Control groups of its own: machines that stand in one would share those of their services, and the first that is
+    powered off would take them from the others."""
+    top = Path("/sys/fs/cgroup")
+    parents = [at for at in (top / "systemd", top / "unified") if (at / "cgroup.procs").exists()]
+    made = [at / f"byteport-{name}" for at in parents or [top]]
+    for group in made:
+        group.mkdir()
+        undo.callback(_forgotten, group)
+    return made
+
+
+def _forgotten(group: Path) -> None:
+    """With all that was made below it; the last process of it has gone a moment ago."""
+
+    def gone() -> bool:
+        for below in sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True):
+            below.rmdir()
+        group.rmdir()
+        return True
+
+    eventually(lambda: _tried(gone), within=10)
+
+
+def _tried(call: Callable[[], bool]) -> bool:
+    try:
+        return call()
+    except OSError:
+        return False
 
 
 def _child_of(pid: int) -> int:
@@ -280,9 +241,3 @@ def _answers(address: str) -> bool:
     with socket.socket() as asking:
         asking.settimeout(1)
         return asking.connect_ex((address, 22)) == 0
-
-
-def _ran(*argv: str) -> str:
-    told = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=600)
-    assert told.returncode == 0, f"{' '.join(argv)}: {told.stderr}"
-    return told.stdout

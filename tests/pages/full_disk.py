@@ -34,7 +34,8 @@ from byteport.shown.sudoers import sudoers
 from byteport.testing.time_travel import travel
 from byteport.wiring import NoDoorbell
 from tests import machine
-from tests.machine import Machine, Old, Scratch
+from tests.machine import Machine
+from tests.scratch import Old, Scratch
 from tests.ward.world import World
 
 HOST = "web1"

@@ -21,7 +21,8 @@ from byteport.model.units import minutes
 from byteport.settings.hosts import HostSection
 from byteport.shown.sudoers import sudoers
 from tests import machine
-from tests.machine import Machine, Old, Scratch
+from tests.machine import Machine
+from tests.scratch import Old, Scratch
 from tests.servers import eventually
 
 HOST, TMP, DAY = "web1", "/var/tmp", 24 * 60
