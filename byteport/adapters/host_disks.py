@@ -36,19 +36,19 @@ PLACES = (
     "/var/cache/apt", "/var/cache/dnf", "/var/cache/yum",
     "/var/lib/docker", "/var/lib/containerd",
 )  # fmt: skip
-# statvfs can hang on a dead mount: it is asked last and for a while only. Only what is mounted there itself counts.
+# A dead mount lets go of nobody but the killed: it is asked last, and for a while only.
 LOOK = """
 export LC_ALL=C
 echo '=== node'; [ -e /var/lib/kubelet/config.yaml ] || [ -e /etc/kubernetes/kubelet.conf ] && echo kubelet
 echo '=== mounts'; cat /proc/self/mountinfo
-echo '=== places'; shift; timeout 3 stat -L -c '%d %n' "$@" 2>/dev/null
-echo '=== statfs'; timeout 5 stat -c %d "$0" && timeout 5 stat -f -c '%S %b %f %a %c %d' "$0"
+echo '=== places'; shift; timeout -s KILL 3 stat -L -c '%d %n' "$@" 2>/dev/null
+echo '=== statfs'; timeout -s KILL 4 stat -c %d "$0" && timeout -s KILL 4 stat -f -c '%S %b %f %a %c %d' "$0"
 exit 0
 """
 APART = 5
 TWICE = f"""
 export LC_ALL=C
-timeout 2 stat -f -c '%S %f' "$0" && sleep {APART} && timeout 2 stat -f -c '%S %f' "$0"
+timeout -s KILL 2 stat -f -c '%S %f' "$0" && sleep {APART} && timeout -s KILL 2 stat -f -c '%S %f' "$0"
 """
 SMALL = seconds(10)
 SCAN = seconds(25)
