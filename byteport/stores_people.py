@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from byteport.records.delivery import Delivery, Message, Receipt
-from byteport.records.figures import PollerRow, StormRow
+from byteport.records.figures import PollerRow, StormRow, Turn
 from byteport.records.standing import ForeignSilence, SilenceRow
 
 
@@ -36,12 +36,17 @@ class People(Protocol):
         """What another system silences, as it has it now; what it has no more has ended."""
         ...
 
-    def poll_begins(self, name: str, period: timedelta, configuration: str) -> bool:
-        """Whether a poller is to look now: nobody has for half a period. `configuration` is the process's digest."""
+    def poll_begins(self, name: str, period: timedelta, configuration: str) -> Turn | None:
+        """A poller's turn to look now: nobody has begun for half a period, and nobody is looking who has not taken
+        longer than a look may. None otherwise. `configuration` is the process's digest."""
         ...
 
-    def polled(self, name: str, error: str, again_in: timedelta | None = None) -> None:
-        """How it went; an empty error is a success. It is not asked again before `again_in` has passed."""
+    def polled(
+        self, turn: Turn, error: str, again_in: timedelta | None = None, memory: Mapping[str, Any] | None = None
+    ) -> bool:
+        """How it went, and what to remember, in one statement; an empty error is a success, and without a memory the
+        last one stays. It is not asked again before `again_in` has passed. False, and nothing is written, where
+        somebody has begun to look since. Raises BadInput for a memory of more than LONGEST_MEMORY bytes."""
         ...
 
     def parts_polled(self, name: str, period: timedelta, configuration: str, silent: Mapping[str, str]) -> None:

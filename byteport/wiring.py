@@ -12,7 +12,6 @@ import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import cached_property
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -43,7 +42,7 @@ from byteport.settings.database import address
 from byteport.settings.pages import problems_with
 from byteport.sources.database import DatabasePoller, PollRules
 from byteport.sources.default_routes import default_routes
-from byteport.sources.polling import Poller
+from byteport.sources.polling import AnyPoller
 from byteport.wiring_application import errors_of, memory_history_of, metrics_of
 from byteport.wiring_channels import channels_of
 from byteport.wiring_github import github_of
@@ -158,17 +157,12 @@ class Wired:
             return None
         targets = tuple(self.settings.target_of(name) for name in self.settings.databases)
         timed = PollRules(rules.threshold, rules.sustained, rules.period)
-        return DatabasePoller(self.readers.database, self.ledger, self.engine.take, targets, timed, noted=self._noted)
-
-    def _noted(self, database: str, error: str) -> None:
-        """Each database is a source of its own: one that does not answer is told of like any other."""
-        period = timedelta(seconds=self.settings.pollers.database.period)
-        self.ledger.poll_begins(f"database {database}", period, self.policy.configuration)
-        self.ledger.polled(f"database {database}", error)
+        look, digest = self.readers.database, self.policy.configuration
+        return DatabasePoller(look, self.ledger, self.engine.take, targets, timed, digest)
 
     @cached_property
-    def pollers(self) -> Mapping[str, Poller]:
-        """By name; they keep what they remember for as long as this process lives."""
+    def pollers(self) -> Mapping[str, AnyPoller]:
+        """By name."""
         return {poller.name: poller for poller in pollers_of(self.settings, self.ledger, self.hosts.pool)}
 
     @property

@@ -14,7 +14,7 @@ from byteport.settings import Settings
 from byteport.settings.metrics import ThresholdSection
 from byteport.settings.pollers import PrometheusSection
 from byteport.sources.incoming import Heard
-from byteport.sources.polling import Poller
+from byteport.sources.polling import AnyPoller
 from byteport.stores_people import People
 from byteport.wiring_parts import api_of
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from byteport.sources.prometheus import PromqlRule
 
 
-def pollers_of(settings: Settings, ledger: People, hosts: Hosts | None = None) -> tuple[Poller, ...]:
+def pollers_of(settings: Settings, ledger: People, hosts: Hosts | None = None) -> tuple[AnyPoller, ...]:
     """All but the databases', with the names that `PollersSection.periods` gives to the clock. One that cannot be made
     (a secret's file that is gone, a token that is missing) costs no other kind: it says so when it is asked, and people
     are told as of any source that does not answer. `hosts`: the connections that the process has already."""
-    kinds: Mapping[str, Callable[[], Iterator[Poller]]] = {
+    kinds: Mapping[str, Callable[[], Iterator[AnyPoller]]] = {
         "sentry": lambda: _sentry(settings), "prometheus": lambda: _prometheis(settings),
         "silences": lambda: _silences(settings, ledger), "github": lambda: _github(settings),
         "tls": lambda: _tls(settings), "datadog": lambda: _datadog(settings),
         "cloudwatch": lambda: _cloudwatch(settings), "render": lambda: _render(settings),
         "vitals": lambda: _vitals(settings, hosts), "memory": lambda: _memory(settings, ledger, hosts),
     }  # fmt: skip
-    made: dict[str, Poller] = {}
+    made: dict[str, AnyPoller] = {}
     why: dict[str, str] = {}
     for kind, make in kinds.items():
         try:
@@ -62,7 +62,7 @@ class Unmade:
         raise Permanent(f"{self.name}: {self.why}")
 
 
-def _prometheis(settings: Settings) -> Iterator[Poller]:
+def _prometheis(settings: Settings) -> Iterator[AnyPoller]:
     for name, section in settings.pollers.prometheus.items():
         from byteport.adapters.prometheus import Prometheus, refused
         from byteport.sources.prometheus import PrometheusPoller
@@ -80,7 +80,7 @@ def _rules(section: PrometheusSection) -> Iterator[PromqlRule]:
         yield PromqlRule(rule.name, rule.expr, rule.for_seconds, rule.severity, rule.labels, rule.summary)
 
 
-def _silences(settings: Settings, ledger: People) -> Iterator[Poller]:
+def _silences(settings: Settings, ledger: People) -> Iterator[AnyPoller]:
     for name, section in settings.pollers.alertmanager.items():
         from byteport.adapters.prometheus import Alertmanager
         from byteport.sources.silences import SilencesPoller
@@ -90,7 +90,7 @@ def _silences(settings: Settings, ledger: People) -> Iterator[Poller]:
         yield SilencesPoller(reader.silences, ledger, f"silences of {name}", period, timeout)
 
 
-def _github(settings: Settings) -> Iterator[Poller]:
+def _github(settings: Settings) -> Iterator[AnyPoller]:
     section = settings.pollers.github
     token = settings.github.in_clear("token")
     if token is None or not section.repositories:
@@ -106,7 +106,7 @@ def _github(settings: Settings) -> Iterator[Poller]:
         )
 
 
-def _tls(settings: Settings) -> Iterator[Poller]:
+def _tls(settings: Settings) -> Iterator[AnyPoller]:
     section = settings.pollers.tls
     if not section.endpoints:
         return
@@ -118,7 +118,7 @@ def _tls(settings: Settings) -> Iterator[Poller]:
     yield TlsPoller(TlsReader(timeout, section.ca_file), endpoints, timedelta(seconds=section.period), timeout)
 
 
-def _vitals(settings: Settings, hosts: Hosts | None) -> Iterator[Poller]:
+def _vitals(settings: Settings, hosts: Hosts | None) -> Iterator[AnyPoller]:
     section = settings.pollers.vitals
     if not section.enabled or not settings.hosts:
         return
@@ -135,7 +135,7 @@ def _vitals(settings: Settings, hosts: Hosts | None) -> Iterator[Poller]:
     yield VitalsPoller(looking, tuple(settings.hosts), rules, period, timeout)
 
 
-def _memory(settings: Settings, ledger: Any, hosts: Hosts | None) -> Iterator[Poller]:
+def _memory(settings: Settings, ledger: Any, hosts: Hosts | None) -> Iterator[AnyPoller]:
     section = settings.pollers.vitals
     if not section.enabled or not settings.hosts:
         return
@@ -147,7 +147,7 @@ def _memory(settings: Settings, ledger: Any, hosts: Hosts | None) -> Iterator[Po
     yield MemoryLooksPoller(HostMemory(hosts or Hosts(settings.hosts)), ledger, tuple(settings.hosts), period, timeout)
 
 
-def _sentry(settings: Settings) -> Iterator[Poller]:
+def _sentry(settings: Settings) -> Iterator[AnyPoller]:
     section, login = settings.pollers.sentry, settings.sentry
     token = login.in_clear("token")
     if not section.enabled or token is None:
@@ -161,7 +161,7 @@ def _sentry(settings: Settings) -> Iterator[Poller]:
     yield SentryIssuesPoller(reader, login.org, section.projects, rules, period, timeout)
 
 
-def _datadog(settings: Settings) -> Iterator[Poller]:
+def _datadog(settings: Settings) -> Iterator[AnyPoller]:
     section = settings.pollers.datadog
     keys = section.in_clear("api_key"), section.in_clear("application_key")
     if not section.metrics or keys[0] is None or keys[1] is None:
@@ -175,7 +175,7 @@ def _datadog(settings: Settings) -> Iterator[Poller]:
     yield MetricsPoller(reader, "datadog-poller", "datadog", period, timeout, rules)
 
 
-def _cloudwatch(settings: Settings) -> Iterator[Poller]:
+def _cloudwatch(settings: Settings) -> Iterator[AnyPoller]:
     for name, section in settings.pollers.cloudwatch.items():
         from byteport.adapters.cloudwatch import CloudWatch
         from byteport.sources.metrics import MetricsPoller
@@ -198,7 +198,7 @@ def _metric_rule(told: ThresholdSection, asks: Mapping[str, object]) -> MetricRu
     return MetricRule(told.name, asks, told.above, told.below, told.for_seconds, told.severity, told.labels, told.steps)
 
 
-def _render(settings: Settings) -> Iterator[Poller]:
+def _render(settings: Settings) -> Iterator[AnyPoller]:
     section = settings.pollers.render
     key = section.in_clear("api_key")
     if key is None or not section.services:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import structlog
@@ -15,10 +15,10 @@ from byteport.engine.routing import Routing, Unrouted
 from byteport.errors import BadInput, Permanent, Transient, Unavailable
 from byteport.model.signal import Signal
 from byteport.records.delivery import Message
-from byteport.records.figures import PollerRow
+from byteport.records.figures import PollerRow, Turn
 from byteport.redaction import redact_text
 from byteport.sources.incoming import Heard, Malformed, Silent
-from byteport.sources.polling import Poller
+from byteport.sources.polling import AnyPoller, Looked, looked
 from byteport.stores import Ledger
 
 log: Any = structlog.get_logger("byteport.polling")
@@ -28,44 +28,53 @@ LONGEST_WAIT = timedelta(hours=1)  # whatever a source asks for: nobody hears of
 
 @dataclass(frozen=True)
 class Polling:
-    """`take` stores a signal (the engine's intake). Two looks at once, or one too many, do no harm."""
+    """`take` stores a signal (the engine's intake). One look at a time in the whole fleet; one too many is harmless."""
 
     ledger: Ledger
     routing: Routing
     take: Callable[[Signal], object]
     configuration: str
 
-    def poll(self, poller: Poller) -> Counter[str] | None:
+    def poll(self, poller: AnyPoller) -> Counter[str] | None:
         """One look, unless somebody has begun one within half a period; what became of what it told. A source that does
         not answer is written down and raises nothing; raises Unavailable (ledger): nothing is then known. No connection
         to the ledger is held meanwhile."""
-        if not self.ledger.poll_begins(poller.name, poller.period, self.configuration):
+        turn = self.ledger.poll_begins(poller.name, poller.period, self.configuration)
+        if turn is None:
             return None
         try:
-            heard = poller.ask(datetime.now(UTC))
+            look = looked(poller, turn.at.astimezone(UTC), turn.memory)
         except Unavailable:
             raise
         except (Transient, Permanent) as problem:
-            self._failed(poller, problem)
-            return Counter(failed=1)
+            return self._failed(turn, problem)
         except Exception as bug:  # a bug in one source keeps no other from being asked
             log.exception("poll_failed", poller=poller.name)
-            self._failed(poller, bug)
-            return Counter(failed=1)
-        became = Counter(self._one(poller, one) for one in heard)
-        self.ledger.polled(poller.name, _partly(heard))
-        silent = [one for one in heard if isinstance(one, Silent)]
-        told = {one.field: one.expected for one in silent}
-        self.ledger.parts_polled(poller.name, poller.period, self.configuration, told)
-        return became
+            return self._failed(turn, bug)
+        became = Counter(self._one(poller, one) for one in look.heard)
+        return became + self._ended(poller, turn, look)
 
-    def _failed(self, poller: Poller, problem: Exception) -> None:
+    def _ended(self, poller: AnyPoller, turn: Turn, look: Looked) -> Counter[str]:
+        try:
+            mine = self.ledger.polled(turn, _partly(look.heard), memory=look.memory)
+        except BadInput as too_much:  # what was heard is taken; that nothing can be remembered of it, people must hear
+            return self._failed(turn, too_much)
+        if mine:
+            told = {one.field: one.expected for one in look.heard if isinstance(one, Silent)}
+            self.ledger.parts_polled(poller.name, poller.period, self.configuration, told)
+        else:
+            log.warning("look_too_late", poller=poller.name)
+        return Counter()
+
+    def _failed(self, turn: Turn, problem: Exception) -> Counter[str]:
+        """What is remembered stays: whoever remembers says for how long a silence may have lasted."""
         told = redact_text(str(problem)) or type(problem).__name__
-        log.warning("source_not_answering", poller=poller.name, error=told)
+        log.warning("source_not_answering", poller=turn.name, error=told)
         named = getattr(problem, "retry_after", None)
-        self.ledger.polled(poller.name, told, min(named, LONGEST_WAIT) if named is not None else None)
+        self.ledger.polled(turn, told, min(named, LONGEST_WAIT) if named is not None else None)
+        return Counter(failed=1)
 
-    def _one(self, poller: Poller, heard: Heard) -> str:
+    def _one(self, poller: AnyPoller, heard: Heard) -> str:
         if isinstance(heard, Malformed):
             log.warning("not_read", poller=poller.name, field=heard.field, expected=heard.expected)
             return "malformed"

@@ -6,7 +6,9 @@ from datetime import timedelta
 
 from pydantic import AwareDatetime, Field
 
-from byteport.model.base import Value
+from byteport.model.base import Json, Value
+
+LONGEST_MEMORY = 256 * 1024  # bytes of JSON that a poller may remember: its row is written anew at each look
 
 
 class Figures(Value):
@@ -38,6 +40,16 @@ class PollerRow(Value):
     error: str = ""
     told_at: AwareDatetime | None = None
     succeeded_at: AwareDatetime | None = None
+
+
+class Turn(Value):
+    """A look that has begun, on the ledger's clock. `since`: when it last heard an answer, or was first asked without
+    one. `memory` is what the last look that ended has left, in whichever process."""
+
+    name: str
+    at: AwareDatetime
+    since: AwareDatetime
+    memory: Json = Field(default_factory=dict)
 
 
 class StormRow(Value):

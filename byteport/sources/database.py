@@ -1,29 +1,30 @@
 """The database poller: how much of each configured database's connections is used, and for how long.
 
-What it remembers (since when a database is over, and that this was told) lives in the process that polls, so after a
-restart a full database is told of when it has been seen full for the whole time again; one that clears in just that
-time is not told of as clear, and an incident that rests with people waits for them. A gap in the looking starts the
-time anew: nobody can say what happened meanwhile.
+What it remembers (since when a database is over, and that this was told) stands in the ledger, in the row of the
+database's own poller: each look may be another process's. A gap in the looking starts the time anew: nobody can say
+what happened meanwhile.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from time import monotonic
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
+from pydantic import AwareDatetime
 
 from byteport.errors import BytePortError, Transient
+from byteport.model.base import Value
 from byteport.model.facts.database import Utilization
 from byteport.model.signal import Severity, Signal
 from byteport.model.target import Target
 from byteport.ports_database import Database
+from byteport.records.figures import Turn
 from byteport.redaction import redact_text
+from byteport.sources.polling import recalled
 from byteport.stores import Ledger
 
 log: Any = structlog.get_logger("byteport.sources.database")
@@ -45,15 +46,14 @@ class PollRules:
     period: float = 10.0
 
 
-@dataclass(frozen=True)
-class Watched:
-    """What is remembered of one database between two looks. Times are seconds of one process's monotonic clock."""
+class Watched(Value):
+    """What is remembered of one database between two looks that were answered. Times are the ledger's."""
 
-    looked_at: float | None = None
-    over_since: float | None = None
-    told_at: float | None = None
+    looked_at: AwareDatetime | None = None
+    over_since: AwareDatetime | None = None
+    told_at: AwareDatetime | None = None
 
-    def seen(self, at: float, fraction: float, rules: PollRules) -> tuple[Watched, bool, bool]:
+    def seen(self, at: datetime, fraction: float, rules: PollRules) -> tuple[Watched, bool, bool]:
         """After a look: what to remember, whether to signal, and whether it has just cleared. Pure.
 
         The signal is given once the database was over at every look of at least `sustained` seconds, and repeated
@@ -61,11 +61,12 @@ class Watched:
         """
         if fraction < rules.threshold:
             return Watched(looked_at=at), False, self.told_at is not None
-        unbroken = self.looked_at is not None and at - self.looked_at <= GAPS_TOLERATED * rules.period
+        gap = timedelta(seconds=GAPS_TOLERATED * rules.period)
+        unbroken = self.looked_at is not None and at - self.looked_at <= gap
         since = self.over_since if self.over_since is not None and unbroken else at
-        rested = self.told_at is None or at - self.told_at >= AGAIN_SECONDS
-        due = at - since >= rules.sustained and rested
-        return replace(self, looked_at=at, over_since=since, told_at=at if due else self.told_at), due, False
+        rested = self.told_at is None or at - self.told_at >= timedelta(seconds=AGAIN_SECONDS)
+        due = at - since >= timedelta(seconds=rules.sustained) and rested
+        return Watched(looked_at=at, over_since=since, told_at=at if due else self.told_at), due, False
 
 
 @dataclass(frozen=True)
@@ -78,10 +79,10 @@ class Look:
 
 @dataclass(frozen=True)
 class DatabasePoller:
-    """Looks at every configured database; two looks at once, or one too many, do no harm.
+    """Looks at every configured database. Each is a source of its own in the ledger, which says whose turn it is and
+    what was seen last: one that does not answer is told of like any other.
 
-    `take` stores a signal (the engine's intake); `noted` is told of each look's error, empty for an answer. One for a
-    process: it holds the memory.
+    `take` stores a signal (the engine's intake); `configuration` is the process's digest.
     """
 
     database: Database
@@ -89,11 +90,7 @@ class DatabasePoller:
     take: Callable[[Signal], object]
     targets: Sequence[Target]
     rules: PollRules = PollRules()
-    clock: Callable[[], float] = monotonic
-    noted: Callable[[str, str], None] = lambda _database, _error: None
-    memory: dict[str, Watched] = field(default_factory=dict)
-    turns: dict[str, threading.Lock] = field(default_factory=dict)
-    answered: dict[str, float] = field(default_factory=dict)
+    configuration: str = ""
 
     def poll(self) -> None:
         """Every database at the same time, so that one that hangs keeps none of the others waiting."""
@@ -103,28 +100,37 @@ class DatabasePoller:
             list(pool.map(self.poll_one, self.targets))
 
     def poll_one(self, target: Target) -> None:
-        """One look; never raises. Left out while the last look at the same database is still under way."""
-        turn = self.turns.setdefault(target.key, threading.Lock())
-        if not turn.acquire(blocking=False):
-            return
+        """One look; never raises. Left out while somebody looks at the same database, or has within half a period."""
         try:
-            self._look_and_decide(target)
+            period = timedelta(seconds=self.rules.period)
+            turn = self.ledger.poll_begins(f"database {target.key}", period, self.configuration)
+            if turn is not None:
+                self._look_and_decide(target, turn)
+        except BytePortError as problem:  # the ledger is away; the next look tries again
+            log.warning("look_not_noted", database=target.key, error=str(problem))
         except Exception as bug:  # a bug must not end the looking at this database, nor at the others
             log.exception("poll_failed", database=target.key, error=repr(bug))
-        finally:
-            turn.release()
 
-    def _look_and_decide(self, target: Target) -> None:
+    def _look_and_decide(self, target: Target, turn: Turn) -> None:
         try:
             look = self._look(target)
         except BytePortError as problem:
-            self._unanswered(target, problem)
+            self._unanswered(target, turn, problem)
             return
-        self._note(target, "")
+        before = recalled(Watched, turn.memory)
         try:
-            self._decide(target, look)
-        except BytePortError as problem:  # nothing was stored; the next look tries again
+            after = self._decide(target, turn, look, before)
+        except BytePortError as problem:  # nothing was stored: what is remembered stays, and the next look tries again
             log.warning("look_not_stored", database=target.key, error=str(problem))
+            after = before
+        self.ledger.polled(turn, "", memory=after.model_dump(mode="json"))
+
+    def _decide(self, target: Target, turn: Turn, look: Look, before: Watched) -> Watched:
+        after, signal, cleared = before.seen(turn.at, look.fraction, self.rules)
+        self.ledger.see_target(target)
+        if signal or cleared:
+            self.take(_signal(target, look, turn, resolved=not signal))
+        return after
 
     def _look(self, target: Target) -> Look:
         try:
@@ -134,34 +140,19 @@ class DatabasePoller:
                 raise
             return Look(1.0, "no connection was to be had: every slot is taken")
 
-    def _decide(self, target: Target, look: Look) -> None:
-        now = self.clock()
-        self.answered[target.key] = now
-        before = self.memory.get(target.key, Watched())
-        after, signal, cleared = before.seen(now, look.fraction, self.rules)
-        self.ledger.see_target(target)
-        if signal or cleared:
-            self.take(self._signal(target, look, resolved=not signal))
-        self.memory[target.key] = after  # only now: a signal that was not stored is given again at the next look
-
-    def _signal(self, target: Target, look: Look, *, resolved: bool) -> Signal:
-        return Signal(
-            name=SIGNAL, source=SOURCE, target=target, fired_at=datetime.now(UTC), severity=Severity.CRITICAL,
-            summary=look.words, value=round(look.fraction, 4), resolved=resolved,
-        )  # fmt: skip
-
-    def _unanswered(self, target: Target, problem: BytePortError) -> None:
+    def _unanswered(self, target: Target, turn: Turn, problem: BytePortError) -> None:
         """Unknown is not healthy: it is told in the log with the time since the last answer, and clears nothing."""
-        silent = self.clock() - self.answered.setdefault(target.key, self.clock())
+        silent = (turn.at - turn.since).total_seconds()
         tell = log.error if silent >= SILENCE_PERIODS * self.rules.period else log.warning
         tell("database_not_answering", database=target.key, seconds=round(silent), error=str(problem))
-        self._note(target, redact_text(str(problem)) or "no answer")
+        self.ledger.polled(turn, redact_text(str(problem)) or "no answer")
 
-    def _note(self, target: Target, error: str) -> None:
-        try:
-            self.noted(target.key, error)
-        except BytePortError as problem:  # the ledger is away: nothing is known of anybody then
-            log.warning("look_not_noted", database=target.key, error=str(problem))
+
+def _signal(target: Target, look: Look, turn: Turn, *, resolved: bool) -> Signal:
+    return Signal(
+        name=SIGNAL, source=SOURCE, target=target, fired_at=turn.at.astimezone(UTC), severity=Severity.CRITICAL,
+        summary=look.words, value=round(look.fraction, 4), resolved=resolved,
+    )  # fmt: skip
 
 
 def told(use: Utilization) -> Look:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
+
+from pydantic import Field
 
 from byteport.model.alert import Alert
+from byteport.model.base import Value
 from byteport.model.facts.metrics import Figure
 from byteport.model.signal import Severity
-from byteport.sources.conditions import Seen, compared, telling
+from byteport.sources.conditions import Seen, bounded, compared, telling
 from byteport.sources.incoming import Heard, Malformed, attempt, id_of, text
 from byteport.sources.parts import each
+from byteport.sources.polling import Looked, recalled
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,13 @@ class MetricReading(Protocol):
     def figures(self, asks: Mapping[str, object], now: datetime) -> Sequence[Figure]: ...
 
 
-@dataclass
+class Memory(Value):
+    """What fired at the last look, by the rule's name and the condition's identity."""
+
+    seen: dict[str, dict[str, Seen]] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class MetricsPoller:
     """One service. A rule that cannot be read keeps none of the others from being told, and clears none of its own; nor
     does a series that has no figure. `described` are labels that are fetched only for what is told."""
@@ -68,26 +78,31 @@ class MetricsPoller:
     timeout: timedelta
     rules: Sequence[MetricRule] = ()
     described: Callable[[Mapping[str, str]], Mapping[str, str]] = lambda _labels: {}
-    memory: dict[str, dict[str, Seen]] = field(default_factory=dict)
 
-    def ask(self, now: datetime) -> Sequence[Heard]:
+    def look(self, now: datetime, memory: Mapping[str, Any]) -> Looked:
         """Raises what the first rule raised where none could be read."""
+        known = recalled(Memory, memory).seen
+        known = {rule.name: known.get(rule.name, {}) for rule in self.rules}
         asked = each(self.rules, lambda rule: self.metrics.figures(rule.asks, now))
         told: list[Heard] = []
         for rule, figures in asked.answers:
-            told += self._of_rule(rule, figures, now)
-        return [*told, *asked.told(lambda rule: rule.name)]
+            known[rule.name], heard = self._of_rule(rule, figures, known[rule.name], now)
+            told += heard
+        after = Memory(seen=bounded(known)).model_dump(mode="json")
+        return Looked([*told, *asked.told(lambda rule: rule.name)], after)
 
-    def _of_rule(self, rule: MetricRule, figures: Sequence[Figure], now: datetime) -> list[Heard]:
+    def _of_rule(
+        self, rule: MetricRule, figures: Sequence[Figure], before: Mapping[str, Seen], now: datetime
+    ) -> tuple[dict[str, Seen], list[Heard]]:
         """A series without a figure is unknown: it has not ended."""
         over = [figure for figure in figures if rule.crossed(figure.value)]
         well = {_condition(self.source, rule, figure) for figure in figures if not rule.crossed(figure.value)}
         heard = [attempt(lambda one=one: self._alert(rule, one, now)) for one in over]  # type: ignore[misc]
         firing = {one.condition: one for one in heard if isinstance(one, Alert)}
-        before, waits = self.memory.get(rule.name, {}), dict.fromkeys(firing, rule.sustained)
+        waits = dict.fromkeys(firing, rule.sustained)
         since = {_condition(self.source, rule, figure): now - rule.held_for(figure) for figure in over}
-        self.memory[rule.name], told = compared(before, firing, waits, now, well, since)
-        return [*told, *(one for one in heard if isinstance(one, Malformed))]
+        after, told = compared(before, firing, waits, now, well, since)
+        return after, [*told, *(one for one in heard if isinstance(one, Malformed))]
 
     def _alert(self, rule: MetricRule, figure: Figure, now: datetime) -> Alert:
         return _alert(self.source, rule, figure, self.described(figure.labels), now)

@@ -1,9 +1,7 @@
 """Prometheus, asked: its own firing alerts, and rules of people's own. What it no longer returns has ended.
 
-What was told lives in the process that asks; after a restart what still fires is told again, and what ended meanwhile
-is not told as ended: an incident that rests with people waits for them, and a plan looks again before it acts. For how
-long a series has been over is Prometheus' own memory: it is asked for it when a process sees the series for the first
-time, so that neither a restart nor a second process that asks begins the time anew.
+What was told stands in the poller's row of the ledger. For how long a series has been over is Prometheus' own memory:
+it is asked for it when the series is new, or was not looked at for a while: a silence of ours begins no time anew.
 """
 
 from __future__ import annotations
@@ -11,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
+
+from pydantic import Field
 
 from byteport.errors import BytePortError
 from byteport.model.alert import Alert, severity_of
+from byteport.model.base import Value
 from byteport.model.facts.prometheus import Firing, FiringAlert, Run, Sample, Vector
 from byteport.model.signal import Severity
-from byteport.sources.conditions import Seen, compared, telling
+from byteport.sources.conditions import Seen, bounded, compared, telling
 from byteport.sources.incoming import Heard, Malformed, attempt, id_of, text
 from byteport.sources.parts import each
+from byteport.sources.polling import Looked, recalled
 
 SOURCE = "prometheus"
 GAPS_TOLERATED = 2.5  # periods between two looks that still count as one row of them
@@ -58,10 +60,15 @@ class Read:
 ALERTS = PromqlRule("", "")  # stands for the server's own alerts among the rules
 
 
-@dataclass
+class Memory(Value):
+    """What fired at the last look, by the rule's name (empty: the server's own alerts) and the condition's identity."""
+
+    seen: dict[str, dict[str, Seen]] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class PrometheusPoller:
-    """One server. `memory` is what fired at the last look, by the rule's name (empty: its own alerts) and the
-    condition's identity."""
+    """One server."""
 
     prometheus: PrometheusReading
     name: str
@@ -69,18 +76,20 @@ class PrometheusPoller:
     timeout: timedelta
     with_alerts: bool = True
     rules: Sequence[PromqlRule] = ()
-    memory: dict[str, dict[str, Seen]] = field(default_factory=dict)
 
-    def ask(self, now: datetime) -> Sequence[Heard]:
+    def look(self, now: datetime, memory: Mapping[str, Any]) -> Looked:
         """A rule that cannot be read keeps none of the others from being told, and clears none of its own."""
         parts = [*([ALERTS] if self.with_alerts else []), *self.rules]
-        asked = each(parts, lambda part: self._read(part, now))
+        known = recalled(Memory, memory).seen
+        known = {part.name: known.get(part.name, {}) for part in parts}
+        asked = each(parts, lambda part: self._read(part, known[part.name], now))
         told: list[Heard] = []
         for part, read in asked.answers:
-            told += self._of_part(part, read, now)
-        return [*told, *asked.told(_name)]
+            known[part.name], heard = _of_part(part, read, known[part.name], now)
+            told += heard
+        return Looked([*told, *asked.told(_name)], Memory(seen=bounded(known)).model_dump(mode="json"))
 
-    def _read(self, part: PromqlRule, now: datetime) -> Read:
+    def _read(self, part: PromqlRule, known: Mapping[str, Seen], now: datetime) -> Read:
         if part is ALERTS:
             firing = self.prometheus.firing()
             heard = [attempt(lambda one=one: _of_alert(one, now)) for one in firing.alerts]  # type: ignore[misc]
@@ -88,11 +97,12 @@ class PrometheusPoller:
         found = self.prometheus.vector(part.expr)
         heard = [attempt(lambda one=one: _of_rule(part, one, now)) for one in found.samples]  # type: ignore[misc]
         told = [one for one in heard if one is not None]
-        return Read(told, found.warnings, self._since(part, told, now))
+        return Read(told, found.warnings, self._since(part, told, known, now))
 
-    def _since(self, rule: PromqlRule, heard: Sequence[Heard], now: datetime) -> Mapping[str, datetime]:
+    def _since(
+        self, rule: PromqlRule, heard: Sequence[Heard], known: Mapping[str, Seen], now: datetime
+    ) -> Mapping[str, datetime]:
         """By Prometheus' memory, of what must last and is new here, or was not looked at for a while."""
-        known = self.memory.get(rule.name, {})
         told = [one.condition for one in heard if isinstance(one, Alert)]
         new = [one for one in told if one not in known or known[one].is_stale(now, GAPS_TOLERATED * self.period)]
         if not rule.sustained or not new:
@@ -105,13 +115,16 @@ class PrometheusPoller:
         held = {_condition(rule.name, _labels(rule, run.labels)): held_since(run, step, now) for run in runs}
         return {condition: held.get(condition, now) for condition in new}
 
-    def _of_part(self, part: PromqlRule, read: Read, now: datetime) -> list[Heard]:
-        """What is missing in an answer that is not whole has not ended."""
-        firing = {one.condition: one for one in read.heard if isinstance(one, Alert)}
-        before, waits = self.memory.get(part.name, {}), dict.fromkeys(firing, part.sustained)
-        self.memory[part.name], told = compared(before, firing, waits, now, () if read.warnings else None, read.since)
-        partly = [Malformed(_name(part), f"a whole answer ({'; '.join(read.warnings)[:300]})")] if read.warnings else []
-        return [*told, *(one for one in read.heard if not isinstance(one, Alert)), *partly]
+
+def _of_part(
+    part: PromqlRule, read: Read, before: Mapping[str, Seen], now: datetime
+) -> tuple[dict[str, Seen], list[Heard]]:
+    """What is missing in an answer that is not whole has not ended."""
+    firing = {one.condition: one for one in read.heard if isinstance(one, Alert)}
+    waits = dict.fromkeys(firing, part.sustained)
+    after, told = compared(before, firing, waits, now, () if read.warnings else None, read.since)
+    partly = [Malformed(_name(part), f"a whole answer ({'; '.join(read.warnings)[:300]})")] if read.warnings else []
+    return after, [*told, *(one for one in read.heard if not isinstance(one, Alert)), *partly]
 
 
 def held_since(run: Run, step: timedelta, now: datetime) -> datetime:

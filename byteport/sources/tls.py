@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
+
+from pydantic import Field
 
 from byteport.model.alert import Alert
+from byteport.model.base import Value
 from byteport.model.facts.tls import ServedCertificate
 from byteport.model.signal import Severity
+from byteport.sources.conditions import Seen, bounded
 from byteport.sources.incoming import Heard, id_of, labels
 from byteport.sources.parts import each
+from byteport.sources.polling import Looked, recalled
 
 SOURCE = "tls-poller"
 THRESHOLDS = {1: Severity.CRITICAL, 7: Severity.HIGH, 14: Severity.WARNING, 30: Severity.WARNING}
@@ -42,44 +47,58 @@ class Endpoint:
         return f"{self.name}:{self.port}" + (f" at {self.host}" if self.name != self.host else "")
 
 
-@dataclass
+class Memory(Value):
+    """What was told, by the condition's identity, and who was silent."""
+
+    told: dict[str, Seen] = Field(default_factory=dict)
+    silent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class TlsPoller:
     """All endpoints at once. One that does not answer keeps none of the others from being told, and clears nothing of
-    its own; `memory` is what was told, by the condition's identity. Who was `silent` at the last look is asked last, so
-    that many who hang take no one else's turn."""
+    its own. Who was silent at the last look is asked last, so that many who hang take no one else's turn."""
 
     tls: TlsReading
     endpoints: Sequence[Endpoint]
     period: timedelta
     timeout: timedelta
     name: str = "tls"
-    memory: dict[str, Alert] = field(default_factory=dict)
-    silent: frozenset[str] = frozenset()
 
-    def ask(self, now: datetime) -> Sequence[Heard]:
+    def look(self, now: datetime, memory: Mapping[str, Any]) -> Looked:
         """Raises what the first endpoint raised where none has answered."""
-        asked = each(in_turn(self.endpoints, self.silent), self._look, most=AT_ONCE)
-        self.silent = frozenset(str(one) for one, _ in asked.silent)
+        last = recalled(Memory, memory)
+        asked = each(in_turn(self.endpoints, last.silent), self._look, most=AT_ONCE)
+        known = dict(last.told)
         told: list[Heard] = []
         for endpoint, seen in asked.answers:
             firing = {alert.condition: alert for alert in alerts_of(endpoint, seen, now)}
             told += firing.values()
-            told += self._ended(endpoint, firing, now)
-            self.memory |= firing
-        return [*told, *asked.told()]
+            told += _ended(endpoint, known, firing, now)
+            known |= {condition: _seen(alert, known.get(condition), now) for condition, alert in firing.items()}
+        mine = {str(endpoint) for endpoint in self.endpoints}
+        kept = {condition: seen for condition, seen in known.items() if seen.alert.labels.get("endpoint") in mine}
+        after = Memory(told=bounded({SOURCE: kept})[SOURCE], silent=tuple(str(one) for one, _ in asked.silent))
+        return Looked([*told, *asked.told()], after.model_dump(mode="json"))
 
     def _look(self, one: Endpoint) -> ServedCertificate:
         return self.tls.served(one.host, one.port, one.server_name, one.starttls)
 
-    def _ended(self, endpoint: Endpoint, firing: dict[str, Alert], now: datetime) -> list[Alert]:
-        mine = [c for c, alert in self.memory.items() if alert.labels["endpoint"] == str(endpoint) and c not in firing]
-        return [
-            self.memory.pop(condition).with_(resolved=True, fired_at=now, event_id=id_of(condition, now.isoformat()))
-            for condition in mine
-        ]
+
+def _seen(alert: Alert, before: Seen | None, now: datetime) -> Seen:
+    return Seen(alert=alert, since=before.since if before else now, told=True, last=now)
 
 
-def in_turn(endpoints: Sequence[Endpoint], silent: frozenset[str]) -> Sequence[Endpoint]:
+def _ended(endpoint: Endpoint, known: dict[str, Seen], firing: Mapping[str, Alert], now: datetime) -> list[Alert]:
+    """Takes them out of what is known."""
+    mine = [c for c, seen in known.items() if seen.alert.labels["endpoint"] == str(endpoint) and c not in firing]
+    return [
+        known.pop(condition).alert.with_(resolved=True, fired_at=now, event_id=id_of(condition, now.isoformat()))
+        for condition in mine
+    ]
+
+
+def in_turn(endpoints: Sequence[Endpoint], silent: Collection[str]) -> Sequence[Endpoint]:
     """As they were given, but those that were silent last. Pure."""
     return sorted(endpoints, key=lambda one: str(one) in silent)
 

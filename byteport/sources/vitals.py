@@ -5,17 +5,21 @@ The alerts have the names that node_exporter's usual rules give them, so that on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
+
+from pydantic import AwareDatetime, Field
 
 from byteport.model.alert import Alert
+from byteport.model.base import Value
 from byteport.model.facts.hosts import Vitals
 from byteport.model.signal import Severity
-from byteport.sources.conditions import Seen, compared, telling
+from byteport.sources.conditions import Seen, bounded, compared, telling
 from byteport.sources.incoming import Heard, id_of, labels
 from byteport.sources.parts import each
+from byteport.sources.polling import Looked, recalled
 
 SOURCE = "vitals"
 AT_ONCE = 16
@@ -40,7 +44,25 @@ class VitalRules:
     inodes: float = 0.85
 
 
-@dataclass
+class Ticks(Value):
+    """What of a look the next one is held against."""
+
+    busy: int
+    total: int
+    boot: int
+    oom_kills: int | None = None
+    at: AwareDatetime
+
+
+class Memory(Value):
+    """By host. Who was `silent` at the last look is asked last."""
+
+    ticks: dict[str, Ticks] = Field(default_factory=dict)
+    seen: dict[str, dict[str, Seen]] = Field(default_factory=dict)
+    silent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class VitalsPoller:
     """Every host at most once a period; one that hangs costs none of the others its turn."""
 
@@ -50,41 +72,43 @@ class VitalsPoller:
     period: timedelta
     timeout: timedelta
     name: str = "vitals"
-    before: dict[str, tuple[Vitals, datetime]] = field(default_factory=dict)
-    memory: dict[str, dict[str, Seen]] = field(default_factory=dict)
-    silent: frozenset[str] = frozenset()
 
-    def ask(self, now: datetime) -> Sequence[Heard]:
+    def look(self, now: datetime, memory: Mapping[str, Any]) -> Looked:
         """Raises what the first host raised where none has answered."""
-        asked = each(sorted(self.hosts, key=lambda host: host in self.silent), self.looking.vitals, most=AT_ONCE)
-        self.silent = frozenset(host for host, _ in asked.silent)
+        last = recalled(Memory, memory)
+        asked = each(sorted(self.hosts, key=lambda host: host in last.silent), self.looking.vitals, most=AT_ONCE)
+        ticks = {host: last.ticks[host] for host in self.hosts if host in last.ticks}
+        known = {host: last.seen[host] for host in self.hosts if host in last.seen}
         told: list[Heard] = []
         for host, seen in asked.answers:
-            told += self._heard(host, seen, now)
-            self.before[host] = (seen, now)
-        return [*told, *asked.told()]
+            known[host], heard = self._heard(host, seen, ticks.get(host), known.get(host, {}), now)
+            ticks[host] = Ticks(busy=seen.busy, total=seen.total, boot=seen.boot, oom_kills=seen.oom_kills, at=now)
+            told += heard
+        after = Memory(ticks=ticks, seen=bounded(known), silent=tuple(host for host, _ in asked.silent))
+        return Looked([*told, *asked.told()], after.model_dump(mode="json"))
 
-    def _heard(self, host: str, seen: Vitals, now: datetime) -> list[Heard]:
-        before, at = self.before.get(host, (None, now))
-        if before is not None and (before.boot != seen.boot or now - at > STALE_LOOKS * self.period):
+    def _heard(
+        self, host: str, seen: Vitals, before: Ticks | None, last: Mapping[str, Seen], now: datetime
+    ) -> tuple[dict[str, Seen], list[Heard]]:
+        if before is not None and (before.boot != seen.boot or now - before.at > STALE_LOOKS * self.period):
             before = None
         firing = {alert.condition: alert for alert in conditions_of(host, seen, before, self.rules, now)}
         waits = {f"{SOURCE}/{host}/cpu": self.rules.cpu_seconds, f"{SOURCE}/{host}/memory": self.rules.memory_seconds}
         gap = STALE_LOOKS * self.period
-        known = {name: one for name, one in self.memory.get(host, {}).items() if not one.is_stale(now, gap)}
+        known = {name: one for name, one in last.items() if not one.is_stale(now, gap)}
         well = {name for name in known if _was_read(name.removeprefix(f"{SOURCE}/{host}/"), seen, before)}
-        self.memory[host], told = compared(known, firing, waits, now, well)
-        return [*told, *_kills(host, seen, before, now)]
+        after, told = compared(known, firing, waits, now, well)
+        return after, [*told, *_kills(host, seen, before, now)]
 
 
-def _was_read(what: str, seen: Vitals, before: Vitals | None) -> bool:
+def _was_read(what: str, seen: Vitals, before: Ticks | None) -> bool:
     """Whether this look could tell of it; what it could not tell of has not ended."""
     if what == "cpu":
         return before is not None
     return what == "memory" or "file systems" not in seen.unread
 
 
-def conditions_of(host: str, seen: Vitals, before: Vitals | None, rules: VitalRules, now: datetime) -> Iterator[Alert]:
+def conditions_of(host: str, seen: Vitals, before: Ticks | None, rules: VitalRules, now: datetime) -> Iterator[Alert]:
     """What is over its limit now. CPU needs an earlier look. Pure."""
     if before is not None and seen.total > before.total:
         share = (seen.busy - before.busy) / (seen.total - before.total)
@@ -104,7 +128,7 @@ def conditions_of(host: str, seen: Vitals, before: Vitals | None, rules: VitalRu
                 yield _alert(name, host, f"{name}:{one.mount}", share, words, now, **place)
 
 
-def _kills(host: str, seen: Vitals, before: Vitals | None, now: datetime) -> Iterator[Alert]:
+def _kills(host: str, seen: Vitals, before: Ticks | None, now: datetime) -> Iterator[Alert]:
     """An event, and no condition: told once, and never ended."""
     if before is None or seen.oom_kills is None or before.oom_kills is None or seen.oom_kills <= before.oom_kills:
         return

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,9 @@ from byteport.engine.routing import Routing
 from byteport.errors import Permanent, Transient, Unavailable
 from byteport.model.alert import Alert
 from byteport.model.route import Route
+from byteport.records.figures import LONGEST_MEMORY
 from byteport.sources.incoming import Heard, Malformed, Silent
+from byteport.sources.polling import Looked
 from byteport.testing.time_travel import travel
 from tests.ward.world import World
 
@@ -137,6 +140,25 @@ def test_a_look_that_could_read_nothing_of_it_is_no_success(world: World) -> Non
     world.ward.prepare("v1")
     look(world, Scripted([[Malformed("endpoint", "an answer"), leak()]]))
     assert world.ledger.pollers()[0].error == ""
+
+
+@dataclass
+class Hoarding:
+    """Remembers more than it may, and tells of a leak."""
+
+    name: str = "hoarding"
+    period: timedelta = PERIOD
+    timeout: timedelta = timedelta(seconds=1)
+
+    def look(self, now: datetime, memory: Mapping[str, Any]) -> Looked:
+        return Looked([leak(event_id="e1")], {"all": "x" * LONGEST_MEMORY})
+
+
+def test_what_cannot_be_remembered_is_heard_all_the_same_and_people_hear_that(world: World) -> None:
+    world.ward.prepare("v1")
+    assert polling(world).poll(Hoarding()) == {"taken": 1, "failed": 1}
+    (row,) = world.ledger.pollers()
+    assert row.error.startswith(f"memory: at most {LONGEST_MEMORY} bytes")
 
 
 def test_a_ledger_that_is_away_counts_against_nobody(world: World) -> None:

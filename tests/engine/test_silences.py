@@ -93,8 +93,7 @@ def test_a_silence_that_the_other_system_has_no_more_has_ended(world: World) -> 
 
 def test_while_the_other_system_cannot_be_asked_nothing_is_acted_on(world: World) -> None:
     """There may be a silence that nobody here has read."""
-    world.ledger.poll_begins("silences of alertmanager", timedelta(seconds=60), "")
-    world.ledger.polled("silences of alertmanager", "")
+    world.ledger.polled(world.ledger.poll_begins("silences of alertmanager", timedelta(seconds=60), ""), "")
     assert world.run(world.open("ward_one")).ending == "resolved"
     travel(world.url, 181)
     incident = world.run(world.open("ward_one", "v2"))

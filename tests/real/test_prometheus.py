@@ -16,6 +16,7 @@ from byteport.sources.incoming import Malformed
 from byteport.sources.prometheus import PrometheusPoller, PromqlRule
 from byteport.sources.silences import SilencesPoller
 from tests.prometheus_stack import Stack, stack
+from tests.remembering import Row
 from tests.servers import eventually
 from tests.web.conftest import SECRET, StandingWorld, serving
 from tests.web.conftest import standing as standing
@@ -34,13 +35,12 @@ def prometheus(running: Stack) -> Prometheus:
     return Prometheus(HttpApi("prometheus", running.prometheus, patience=timedelta(seconds=5), refused=refused))
 
 
-def poller(running: Stack, *rules: PromqlRule, alerts: bool = True) -> PrometheusPoller:
-    return PrometheusPoller(
-        prometheus(running), "prometheus main", timedelta(seconds=30), timedelta(seconds=5), alerts, rules
-    )
+def poller(running: Stack, *rules: PromqlRule, alerts: bool = True) -> Row:
+    period, timeout = timedelta(seconds=30), timedelta(seconds=5)
+    return Row(PrometheusPoller(prometheus(running), "prometheus main", period, timeout, alerts, rules))
 
 
-def ask(asked: PrometheusPoller) -> list[Alert]:
+def ask(asked: Row) -> list[Alert]:
     told = asked.ask(datetime.now(UTC))
     assert all(isinstance(one, Alert) for one in told), told
     return [one for one in told if isinstance(one, Alert)]
@@ -142,8 +142,8 @@ def test_a_server_that_is_stopped_clears_nothing(running: Stack) -> None:
     running.stop("prometheus")
     with pytest.raises(Transient):
         ask(asked)
-    (remembered,) = asked.memory.values()
-    assert [seen.told for seen in remembered.values()] == [True]
+    (remembered,) = asked.memory["seen"].values()
+    assert [seen["told"] for seen in remembered.values()] == [True]
 
 
 def test_silences_are_read_as_they_stand(standing: StandingWorld, running: Stack) -> None:

@@ -19,6 +19,7 @@ from byteport.sources.metrics import MetricRule, MetricsPoller
 from byteport.wiring_pollers import pollers_of
 from tests.http_server import HANGS, Reply, loopback
 from tests.moto_server import running
+from tests.remembering import Row
 from tests.sources.test_default_routes import route_of
 
 NOW = datetime(2026, 11, 26, 10, 0, tzinfo=UTC)
@@ -66,7 +67,7 @@ def test_the_days_that_every_certificate_has_left(cloudwatch, aws):
     now = datetime.now(UTC)
     put(aws, now - timedelta(minutes=90), shop=12.0, pay=200.0)
     rule = MetricRule("AcmExpires", ACM, steps=(30.0, 14.0, 7.0, 1.0))
-    (one,) = MetricsPoller(cloudwatch, "cloudwatch", "cloudwatch eu", MINUTE, MINUTE, (rule,)).ask(now)
+    (one,) = MetricsPoller(cloudwatch, "cloudwatch", "cloudwatch eu", MINUTE, MINUTE, (rule,)).look(now, {}).heard
     assert isinstance(one, Alert)
     assert (one.labels["CertificateArn"], one.labels["threshold_days"], one.value) == ("arn:shop", "14", 12.0)
     assert (one.labels["metric"], one.labels["namespace"]) == ("DaysToExpiry", "AWS/CertificateManager")
@@ -88,7 +89,8 @@ def test_certificate_manager_s_days_are_found_although_they_come_twice_a_day(clo
     put(aws, now - timedelta(hours=13), shop=6.0)
     rules = {"name": "AcmExpires", "namespace": "AWS/CertificateManager", "metric": "DaysToExpiry"}
     told = {"cloudwatch": {"eu": {"region": "eu-central-1", "endpoint_url": aws, "metrics": [rules]}}}
-    (asked,) = pollers_of(Settings.model_validate({"pollers": told}), object())  # type: ignore[arg-type]
+    (made,) = pollers_of(Settings.model_validate({"pollers": told}), object())  # type: ignore[arg-type]
+    asked = Row(made)
     for hours in (0, 8, 16):
         (one,) = asked.ask(now + timedelta(hours=hours))
         assert isinstance(one, Alert)
@@ -116,7 +118,7 @@ def test_a_certificate_is_told_by_the_name_that_it_was_made_for(cloudwatch, aws)
     )  # fmt: skip
     rule = MetricRule("AcmExpires", ACM, steps=(30.0, 14.0, 7.0, 1.0))
     asked = MetricsPoller(cloudwatch, "cloudwatch", "cloudwatch eu", MINUTE, MINUTE, (rule,), cloudwatch.domain)
-    heard = asked.ask(datetime.now(UTC))
+    heard = asked.look(datetime.now(UTC), {}).heard
     assert {route_of(one) for one in heard if isinstance(one, Alert)} == {
         ("ssl_cert_expiring", "domain:shop.example"),
         ("ssl_cert_expiring", f"domain:{gone}"),
@@ -150,7 +152,9 @@ def test_what_must_last_is_asked_for_as_far_back(cloudwatch, aws):
     heard = {}
     for wait in (240.0, 1200.0):
         rule = MetricRule("Full", {**asks, "for_seconds": wait}, above=90.0, sustained=wait)
-        heard[wait] = MetricsPoller(cloudwatch, "cloudwatch", "cloudwatch eu", MINUTE, MINUTE, (rule,)).ask(now)
+        heard[wait] = (
+            MetricsPoller(cloudwatch, "cloudwatch", "cloudwatch eu", MINUTE, MINUTE, (rule,)).look(now, {}).heard
+        )
     assert [len(told) for told in heard.values()] == [1, 0], "above 90 for nine minutes"
     (one,) = cloudwatch.figures({**asks, "for_seconds": 1200.0}, now)
     assert len(one.earlier) >= 20
@@ -231,7 +235,7 @@ metric = {"name": "Few", "namespace": "Shop", "metric": "Orders", "below": 1}
 (poller,) = pollers_of(Settings.model_validate(
     {"pollers": {"cloudwatch": {"eu": {"region": "eu-central-1", "metrics": [metric]}}}}), None)
 try:
-    poller.ask(datetime.now(UTC))
+    poller.look(datetime.now(UTC), {})
 except Permanent as wrong:
     print(wrong)
 """

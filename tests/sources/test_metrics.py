@@ -17,6 +17,7 @@ from byteport.sources.incoming import Malformed
 from byteport.sources.metrics import MetricRule, MetricsPoller
 from byteport.wiring_pollers import pollers_of
 from tests.http_server import HANGS, Asked, Loopback, Reply, loopback
+from tests.remembering import Row
 
 NOW = datetime(2026, 11, 26, 10, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -40,8 +41,8 @@ def figure(value: float, **labels: str) -> Figure:
     return Figure(value=value, at=NOW, labels=labels)
 
 
-def poller(told: dict[str, Any], *rules: MetricRule) -> MetricsPoller:
-    return MetricsPoller(Scripted(told), "datadog-poller", "datadog", MINUTE, MINUTE, rules)
+def poller(told: dict[str, Any], *rules: MetricRule) -> Row:
+    return Row(MetricsPoller(Scripted(told), "datadog-poller", "datadog", MINUTE, MINUTE, rules))
 
 
 def test_each_series_over_its_threshold_is_an_alert_and_ends_when_it_is_not():
@@ -69,7 +70,7 @@ def test_a_rule_that_cannot_be_read_costs_no_other_and_clears_nothing():
     told["q2"] = Permanent("gone")
     with pytest.raises(Transient, match="slow"):
         asked.ask(NOW + 2 * MINUTE)
-    assert asked.memory["CpuIsBusy"]
+    assert asked.memory["seen"]["CpuIsBusy"]
 
 
 @pytest.mark.parametrize(

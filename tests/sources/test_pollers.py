@@ -17,9 +17,10 @@ from byteport.adapters import github as adapter
 from byteport.adapters.github import GitHubReader
 from byteport.errors import Denied, Permanent, Transient
 from byteport.model.alert import Alert
+from byteport.model.base import canonical
 from byteport.settings import Settings
 from byteport.settings.pollers import PollersSection
-from byteport.sources.conditions import Seen, compared
+from byteport.sources.conditions import Seen, bounded, compared
 from byteport.sources.github_runs import GitHubRunsPoller
 from byteport.wiring_github import github_of
 from byteport.wiring_pollers import pollers_of
@@ -86,6 +87,17 @@ def test_what_was_not_read_has_not_ended_and_is_forgotten_after_a_week():
     assert compared(memory, {}, {}, AT + timedelta(days=8), well=()) == ({}, [])
     _, (ended,) = compared(memory, {}, {}, AT + timedelta(days=8), well={"a"})
     assert ended.resolved
+
+
+def test_of_more_than_can_be_remembered_what_has_held_for_longest_is_kept():
+    waits = dict.fromkeys("abc", 60.0)
+    memory, _ = compared({}, {"b": alert("b")}, waits, AT)
+    memory, _ = compared(memory, {name: alert(name) for name in "abc"}, waits, AT + timedelta(seconds=30))
+    one = len(canonical(memory["b"].model_dump(mode="json")))
+    assert list(bounded({"rule": memory}, 2 * one)["rule"]) == ["b"]
+    assert sorted(bounded({"rule": memory}, 3 * one)["rule"]) == ["a", "b"], "the same ones at every look"
+    assert bounded({"rule": memory}) == {"rule": memory}
+    assert bounded({"rule": memory, "other": {}}, 0) == {"rule": {}, "other": {}}
 
 
 # -- GitHub, asked ------------------------------------------------------------------------------------------------------------

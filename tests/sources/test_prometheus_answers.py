@@ -16,6 +16,7 @@ from byteport.model.facts.prometheus import Run
 from byteport.sources.incoming import Malformed
 from byteport.sources.prometheus import PrometheusPoller, PromqlRule, held_since
 from tests.http_server import HANGS, Asked, Reply, loopback
+from tests.remembering import Row
 
 NOW = datetime(2026, 11, 26, 10, 0, tzinfo=UTC)
 SOON = timedelta(seconds=1)
@@ -35,8 +36,8 @@ def reading(url: str) -> Prometheus:
     return Prometheus(HttpApi("prometheus", url, {"X-Scope-OrgID": "shop"}, SOON, refused=refused))
 
 
-def poller(url: str) -> PrometheusPoller:
-    return PrometheusPoller(reading(url), "prometheus main", timedelta(seconds=30), SOON, False, [FULL])
+def poller(url: str) -> Row:
+    return Row(PrometheusPoller(reading(url), "prometheus main", timedelta(seconds=30), SOON, False, [FULL]))
 
 
 def test_what_is_missing_in_a_part_of_an_answer_has_not_ended():
@@ -144,8 +145,8 @@ def remembering(*ago: float) -> Callable[[Asked], Reply]:
     return answer
 
 
-def lasting(url: str) -> PrometheusPoller:
-    return PrometheusPoller(reading(url), "prometheus main", timedelta(seconds=30), SOON, False, [LASTING])
+def lasting(url: str) -> Row:
+    return Row(PrometheusPoller(reading(url), "prometheus main", timedelta(seconds=30), SOON, False, [LASTING]))
 
 
 def test_what_has_held_for_long_enough_is_told_at_the_first_look():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from byteport.model.facts.tls import ServedCertificate
 from byteport.sources.incoming import Silent
 from byteport.sources.tls import Endpoint, TlsPoller, alerts_of, in_turn
 from tests.certificates import Authority, serving
+from tests.remembering import Row
 
 NOW = datetime(2026, 11, 26, 10, 0, tzinfo=UTC)
 SHOP = "shop.example"
@@ -31,9 +33,9 @@ def reader(authority, tmp_path) -> TlsReader:
     return TlsReader(timedelta(seconds=2), authority.file(tmp_path))
 
 
-def poller(reader: TlsReader, *ports: int, name: str = SHOP) -> TlsPoller:
+def poller(reader: TlsReader, *ports: int, name: str = SHOP) -> Row:
     endpoints = [Endpoint("127.0.0.1", port, name) for port in ports]
-    return TlsPoller(reader, endpoints, timedelta(hours=1), timedelta(seconds=2))
+    return Row(TlsPoller(reader, endpoints, timedelta(hours=1), timedelta(seconds=2)))
 
 
 def certificate(days: float, wrong: str = "", serial: str = "a") -> ServedCertificate:
@@ -105,21 +107,17 @@ def test_one_for_another_name_is_told(authority, reader, tmp_path):
 
 
 def test_a_renewed_certificate_is_the_end_of_it(authority, reader, tmp_path):
-    asked = poller(reader, 0)
     with serving(authority.leaf(tmp_path, SHOP, days=5)) as port:
-        asked.endpoints = [Endpoint("127.0.0.1", port, SHOP)]
+        asked = poller(reader, port)
         (fired,) = asked.ask(datetime.now(UTC))
-    assert isinstance(fired, Alert)
-    asked.endpoints = [Endpoint("127.0.0.1", 1, SHOP)]
+        assert isinstance(fired, Alert)
     with pytest.raises(Transient):
         asked.ask(datetime.now(UTC))
-    assert asked.memory, "who does not answer has not renewed"
-    with serving(authority.leaf(tmp_path, SHOP, days=80)) as port:
-        asked.endpoints = [Endpoint("127.0.0.1", port, SHOP)]
-        asked.memory = {
-            c: a.with_(labels={**a.labels, "endpoint": str(asked.endpoints[0])}) for c, a in asked.memory.items()
-        }
-        (ended,) = asked.ask(datetime.now(UTC))
+    assert list(asked.memory["told"]) == [fired.condition], "who does not answer has not renewed"
+    with serving(authority.leaf(tmp_path, SHOP, days=80)) as another:
+        # The same endpoint, at the door where it is served from now on.
+        moved = json.loads(json.dumps(asked.memory).replace(f"{SHOP}:{port}", f"{SHOP}:{another}"))
+        (ended,) = Row(poller(reader, another).poller, moved).ask(datetime.now(UTC))
     assert isinstance(ended, Alert)
     assert (ended.resolved, ended.condition) == (True, fired.condition)
 
@@ -243,10 +241,10 @@ def test_who_was_silent_is_asked_last(authority, reader, tmp_path):
     with serving(authority.leaf(tmp_path, SHOP, days=60)) as good:
         asked = poller(reader, 1, good)
         asked.ask(datetime.now(UTC))
-        assert asked.silent == {str(asked.endpoints[0])}
-        first, second = asked.endpoints
-    assert in_turn(asked.endpoints, asked.silent) == [second, first]
-    assert in_turn(asked.endpoints, frozenset()) == [first, second]
+        first, second = asked.poller.endpoints
+        assert asked.memory["silent"] == [str(first)]
+    assert in_turn([first, second], asked.memory["silent"]) == [second, first]
+    assert in_turn([first, second], ()) == [first, second]
 
 
 def test_where_nobody_answers_nothing_is_known(reader):

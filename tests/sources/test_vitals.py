@@ -13,12 +13,14 @@ import pytest
 from byteport.adapters.host_vitals import SCRIPT, HostVitals, parsed
 from byteport.adapters.hosts import Hosts
 from byteport.errors import Transient
+from byteport.model.alert import Alert
 from byteport.model.facts.hosts import MountUse, Vitals
 from byteport.settings.hosts import HostSection
 from byteport.sources.default_routes import default_routes
 from byteport.sources.incoming import Silent
 from byteport.sources.vitals import VitalRules, VitalsPoller
 from tests import ssh_server
+from tests.remembering import Row
 from tests.ssh_server import SshServer
 
 AT = datetime(2026, 11, 26, 10, 0, tzinfo=UTC)
@@ -135,7 +137,7 @@ class Said:
 
 
 def looks(*answers: Vitals | Exception, every: timedelta = PERIOD, **rules) -> list[list[tuple[str, bool]]]:
-    poller = VitalsPoller(Said({"web1": list(answers)}), ("web1",), VitalRules(**rules), PERIOD, PERIOD)
+    poller = Row(VitalsPoller(Said({"web1": list(answers)}), ("web1",), VitalRules(**rules), PERIOD, PERIOD))
     told = []
     for number in range(len(answers)):
         try:
@@ -201,11 +203,34 @@ def test_a_kill_is_told_of_once():
 def test_a_host_that_is_silent_keeps_none_of_the_others_from_being_heard_and_clears_nothing():
     full = vitals(mounts=(MountUse(mount="/", device="/dev/sda1", bytes_used=90, bytes_available=10),))
     said = Said({"web1": [full, Transient("away"), full], "web2": [vitals(), full, full]})
-    poller = VitalsPoller(said, ("web1", "web2"), VitalRules(), PERIOD, PERIOD)
+    poller = Row(VitalsPoller(said, ("web1", "web2"), VitalRules(), PERIOD, PERIOD))
     poller.ask(AT)
     heard = poller.ask(AT + PERIOD)
     assert [(one.labels["host"], one.resolved) for one in heard if not isinstance(one, Silent)] == [("web2", False)]
     assert [one.field for one in heard if isinstance(one, Silent)] == ["web1"]
+
+
+def test_who_was_silent_is_asked_last_and_a_silence_is_no_part_of_what_has_lasted():
+    full = vitals(memory_available=GIB // 2)
+    away = [Transient("away")] * 4
+    assert looks(full, full, *away, full, full, full, memory_seconds=60)[-3:] == [[], [], [("HostOutOfMemory", False)]]
+    said = Said({"web1": [Transient("away"), full], "web2": [full, full]})
+    poller = Row(VitalsPoller(said, ("web1", "web2"), VitalRules(), PERIOD, PERIOD))
+    poller.ask(AT)
+    assert poller.memory["silent"] == ["web1"]
+
+
+def test_a_host_that_is_looked_at_no_more_is_forgotten_and_so_is_what_nobody_can_read():
+    full = vitals(mounts=(MountUse(mount="/", device="/dev/sda1", bytes_used=90, bytes_available=10),))
+    said = Said({"web1": [full], "web2": [full, full, full]})
+    first = Row(VitalsPoller(said, ("web1", "web2"), VitalRules(), PERIOD, PERIOD))
+    first.ask(AT)
+    assert sorted(first.memory["seen"]) == sorted(first.memory["ticks"]) == ["web1", "web2"]
+    left = Row(VitalsPoller(said, ("web2",), VitalRules(), PERIOD, PERIOD), first.memory)
+    left.ask(AT + PERIOD)
+    assert list(left.memory["seen"]) == list(left.memory["ticks"]) == ["web2"]
+    later = Row(left.poller, {**left.memory, "of a later release": 1})
+    assert [one.name for one in later.ask(AT + 2 * PERIOD) if isinstance(one, Alert)] == ["HostOutOfDiskSpace"]
 
 
 @pytest.mark.parametrize(
@@ -217,7 +242,6 @@ def test_a_host_that_is_silent_keeps_none_of_the_others_from_being_heard_and_cle
 )  # fmt: skip
 def test_each_has_the_route_that_node_exporter_s_alert_has(name, signal):
     from byteport.engine.routing import signal_by
-    from byteport.model.alert import Alert
 
     alert = Alert(
         source="vitals",

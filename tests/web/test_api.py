@@ -279,8 +279,7 @@ def test_a_postmortem_is_downloaded_in_both_forms_once_it_is_written(service: Se
 def test_silences_and_sources_are_listed(service: Service) -> None:
     ledger = service.world.ledger
     ledger.silence({"team": "shop"}, timedelta(hours=1), "rack move", "ada")
-    ledger.poll_begins("prometheus main", timedelta(seconds=30), "c1")
-    ledger.polled("prometheus main", "")
+    ledger.polled(ledger.poll_begins("prometheus main", timedelta(seconds=30), "c1"), "")
     with service.program() as client:
         (silence,) = client.get("/api/v1/silences").json()["silences"]
         (poller,) = client.get("/api/v1/pollers").json()["pollers"]

@@ -81,8 +81,7 @@ def test_a_form_without_its_proof_does_nothing(service: Service, path: str) -> N
 
 def test_what_others_wrote_is_shown_and_does_nothing(service: Service) -> None:
     service.world.ledger.silence({"team": HOSTILE}, timedelta(hours=1), HOSTILE, HOSTILE)
-    service.world.ledger.poll_begins(HOSTILE, timedelta(seconds=30), "c1")
-    service.world.ledger.polled(HOSTILE, HOSTILE)
+    service.world.ledger.polled(service.world.ledger.poll_begins(HOSTILE, timedelta(seconds=30), "c1"), HOSTILE)
     with service.person() as client:
         pages = client.get("/silences").text + client.get("/sources").text
     assert HOSTILE not in pages
@@ -116,8 +115,7 @@ def test_a_storm_is_shown_and_ended(service: Service) -> None:
 def test_sources_say_how_they_are(service: Service) -> None:
     ledger = service.world.ledger
     for name, error in (("prometheus main", ""), ("tls: shop.example:443", "an answer (out of reach)")):
-        ledger.poll_begins(name, timedelta(seconds=30), "c1")
-        ledger.polled(name, error)
+        ledger.polled(ledger.poll_begins(name, timedelta(seconds=30), "c1"), error)
     ledger.poll_begins("sentry", timedelta(seconds=30), "c1")
     with service.person() as client:
         page = client.get("/sources").text

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from byteport.adapters.ledger import PostgresLedger, migrate
 from byteport.errors import OutOfTime, Transient, Unavailable
 from byteport.model.facts.database import Utilization
 from byteport.model.signal import Severity, Signal
 from byteport.model.target import Target, TargetKind
 from byteport.sources.database import DatabasePoller, PollRules, Watched
+from byteport.testing.time_travel import travel
 
 RULES = PollRules()
+BEGAN = datetime(2026, 11, 26, 10, 0, tzinfo=UTC)
 TARGET = Target(kind=TargetKind.DATABASE, key="db1/shop", within=("db1",), coordinates={"database": "shop"})
 
 
@@ -23,7 +28,7 @@ def signals_at(looks: list[tuple[float, float]], rules: PollRules = RULES) -> li
     """The times at which these looks (time, fraction) led to a signal."""
     watched, given = Watched(), []
     for at, fraction in looks:
-        watched, signal, _ = watched.seen(at, fraction, rules)
+        watched, signal, _ = watched.seen(BEGAN + timedelta(seconds=at), fraction, rules)
         given += [at] if signal else []
     return given
 
@@ -60,7 +65,7 @@ def test_while_it_lasts_the_signal_is_repeated_once_a_minute() -> None:
 def clears_at(looks: list[tuple[float, float]]) -> list[float]:
     watched, found = Watched(), []
     for at, fraction in looks:
-        watched, _, cleared = watched.seen(at, fraction, RULES)
+        watched, _, cleared = watched.seen(BEGAN + timedelta(seconds=at), fraction, RULES)
         found += [at] if cleared else []
     return found
 
@@ -105,14 +110,10 @@ class Server:
 
 @dataclass
 class Notes:
-    """A `Ledger` and an intake that remember what they were told."""
+    """An intake that remembers what it was told."""
 
-    seen: list[str] = field(default_factory=list)
     signals: list[Signal] = field(default_factory=list)
     refusing: bool = False
-
-    def see_target(self, target: Target) -> None:
-        self.seen.append(target.key)
 
     def take(self, signal: Signal) -> None:
         if self.refusing:
@@ -120,17 +121,25 @@ class Notes:
         self.signals.append(signal)
 
 
+Looks = Callable[..., Notes]
+
+
 @pytest.fixture
-def polled() -> Callable[..., Notes]:
-    """Polls once every ten seconds with these answers."""
+def ledger(ledger_url: str) -> Iterator[PostgresLedger]:
+    migrate(ledger_url)
+    with closing(PostgresLedger(ledger_url)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def polled(ledger: PostgresLedger, ledger_url: str) -> Looks:
+    """Looks once every ten seconds, each time from a poller of its own, as another process would."""
 
     def poll(*answers: Utilization | Exception, notes: Notes | None = None) -> Notes:
         notes = notes or Notes()
-        now = {"at": -10.0}
-        poller = DatabasePoller(Server(iter(answers)), notes, notes.take, (TARGET,), RULES, lambda: now["at"])  # type: ignore[arg-type]
-        for _ in answers:
-            now["at"] += 10.0
-            poller.poll()
+        for answer in answers:
+            DatabasePoller(Server(iter([answer])), ledger, notes.take, (TARGET,), RULES, "c1").poll()  # type: ignore[arg-type]
+            travel(ledger_url, 10.0)
         return notes
 
     return poll
@@ -139,7 +148,7 @@ def polled() -> Callable[..., Notes]:
 FULL, CALM = Utilization(clients=19, usable=20), Utilization(clients=3, usable=20)
 
 
-def test_the_signal_names_the_target_and_the_figure(polled: Callable[..., Notes]) -> None:
+def test_the_signal_names_the_target_and_the_figure(polled: Looks) -> None:
     (signal,) = polled(*[FULL] * 7).signals
     assert (signal.name, signal.severity, signal.target, signal.value, signal.resolved) == (
         "db_pool_exhausted",
@@ -151,42 +160,46 @@ def test_the_signal_names_the_target_and_the_figure(polled: Callable[..., Notes]
     assert "19 of 20" in signal.summary
 
 
-def test_a_calm_database_is_seen_and_nothing_is_said_of_it(polled: Callable[..., Notes]) -> None:
-    notes = polled(CALM, CALM, CALM)
-    assert notes.seen == [TARGET.key] * 3
-    assert notes.signals == []
+def test_a_calm_database_is_seen_and_nothing_is_said_of_it(polled: Looks, ledger: PostgresLedger) -> None:
+    assert ledger.figures().polled_seconds_ago is None
+    assert polled(CALM, CALM, CALM).signals == []
+    assert ledger.figures().polled_seconds_ago is not None
+    assert [(row.name, row.error) for row in ledger.pollers()] == [("database db1/shop", "")]
 
 
-def test_a_condition_that_was_told_is_taken_back_when_it_is_over(polled: Callable[..., Notes]) -> None:
+def test_a_condition_that_was_told_is_taken_back_when_it_is_over(polled: Looks) -> None:
     notes = polled(*[FULL] * 7, CALM, CALM)
     assert [signal.resolved for signal in notes.signals] == [False, True]
 
 
-def test_a_database_that_does_not_answer_is_neither_full_nor_clear(polled: Callable[..., Notes]) -> None:
-    notes = polled(FULL, *[OutOfTime("no answer")] * 10)
-    assert notes.signals == []
-    assert notes.seen == [TARGET.key]
+def test_a_database_that_does_not_answer_is_neither_full_nor_clear(polled: Looks, ledger: PostgresLedger) -> None:
+    assert polled(FULL, *[OutOfTime("no answer")] * 10).signals == []
+    (row,) = ledger.pollers()
+    assert (row.error, row.silent_seconds > 90) == ("no answer", True)
 
 
-def test_no_slot_for_the_poller_itself_counts_as_full(polled: Callable[..., Notes]) -> None:
+def test_silence_is_no_part_of_the_time_that_a_database_was_full(polled: Looks) -> None:
+    away = OutOfTime("no answer")
+    assert polled(*[FULL] * 4, away, away, away, *[FULL] * 6).signals == []
+
+
+def test_one_look_without_an_answer_does_not_begin_the_time_anew(polled: Looks) -> None:
+    assert len(polled(*[FULL] * 3, OutOfTime("no answer"), *[FULL] * 3).signals) == 1
+
+
+def test_no_slot_for_the_poller_itself_counts_as_full(polled: Looks) -> None:
     refusal = Transient("db1/shop: remaining slots are reserved (every slot is taken, and no connection was kept)")
     (signal,) = polled(*[refusal] * 7).signals
     assert signal.value == 1.0
 
 
-def test_a_signal_that_could_not_be_stored_is_given_again_at_the_next_look(polled: Callable[..., Notes]) -> None:
-    notes, now = Notes(refusing=True), {"at": 0.0}
-    poller = DatabasePoller(Server(iter([FULL] * 8)), notes, notes.take, (TARGET,), RULES, lambda: now["at"])  # type: ignore[arg-type]
-    for _ in range(7):
-        poller.poll()
-        now["at"] += 10.0
+def test_a_signal_that_could_not_be_stored_is_given_again_at_the_next_look(polled: Looks) -> None:
+    notes = polled(*[FULL] * 7, notes=Notes(refusing=True))
     assert notes.signals == []
     notes.refusing = False
-    poller.poll()
-    assert [signal.name for signal in notes.signals] == ["db_pool_exhausted"]
+    assert [signal.name for signal in polled(FULL, notes=notes).signals] == ["db_pool_exhausted"]
 
 
-def test_without_databases_nothing_is_asked() -> None:
-    notes = Notes()
-    DatabasePoller(Server(iter(())), notes, notes.take, (), RULES).poll()  # type: ignore[arg-type]
-    assert notes.seen == []
+def test_without_databases_nothing_is_asked(ledger: PostgresLedger) -> None:
+    DatabasePoller(Server(iter(())), ledger, Notes().take, (), RULES).poll()  # type: ignore[arg-type]
+    assert ledger.pollers() == []
