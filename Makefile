@@ -8,8 +8,7 @@ SHELL := bash
 ARGS ?=
 BIN := .venv/bin
 STAMPS := .venv/.stamps
-# Tests wait for real servers most of the time: one more than there are cores.
-WORKERS ?= 3
+WORKERS ?= 2
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)$$/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20

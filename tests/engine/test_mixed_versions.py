@@ -105,7 +105,12 @@ def test_both_fleets_at_once_move_each_incident_with_its_own_page(world: World) 
                 return
 
     assert race([lambda fleet=fleet: moves(fleet) for fleet in fleets]) == [None, None]
-    ended = [fleets[n % 2].run(incident) for n, incident in enumerate(incidents)]
+    for _ in range(200):  # in turn, since one may wait for what another holds
+        for n, incident in enumerate(incidents):
+            if not is_over(fleets[n % 2].now(incident)):
+                fleets[n % 2].step(incident)
+        travel(world.url, 1)
+    ended = [world.now(incident) for incident in incidents]
     assert [incident.page for incident in ended] == pages_before
     assert [incident.ending for incident in ended] == ["resolved"] * 4, [incident.reason for incident in ended]
     assert len(world.ward.effects()) == 4
