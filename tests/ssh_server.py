@@ -33,6 +33,7 @@ UseDNS no
 LogLevel VERBOSE
 MaxSessions {sessions}
 MaxStartups 500
+Subsystem sftp internal-sftp
 """
 
 
