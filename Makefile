@@ -56,8 +56,9 @@ lock: setup-dev ## pin the dependencies anew (ARGS="--upgrade")
 chaos: setup-dev ## kill, freeze and cut off a real fleet, and count what was lost (KILLS=500 SEED=… RESUME=1 ARGS=--json)
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
-bench:
-	@echo "make $@: this campaign arrives with a later release; nothing was run" >&2; exit 2
+bench: setup-dev ## measure what it costs and how fast it is, beside what it is compared with (ARGS="--quick --json --rows 1,2")
+	@tests/install-servers
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 clean: ## remove .venv and every cache
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
