@@ -106,16 +106,28 @@ class Ledger(Abandoned, Audited, People, Protocol):
         ...
 
     # -- moves -------------------------------------------------------------------------------------------------------
-    def claim(self, incident_id: str, pages: Sequence[str], driver: str = "") -> tuple[Incident, Lease] | None:
-        """Take a due, unleased incident whose page is among `pages` for 40 s (SKIP LOCKED). None: not due, closed,
-        another worker's, or driven by another process. Counts claims without a save: at the fifth, raises Permanent
-        after granting (see `claimed_in_vain`)."""
+    def claim(
+        self,
+        incident_id: str,
+        pages: Sequence[str],
+        driver: str = "",
+        phases: Sequence[str] | None = None,
+        for_hands: Sequence[str] = (),
+    ) -> tuple[Incident, Lease] | None:
+        """Take a due, unleased incident whose page is among `pages` for 40 s. None: not due, closed, another worker's,
+        driven by another process, or in none of `phases` (None: any); one that wants hands has to be in one of
+        `for_hands` instead. Counts claims without a save (see `claimed_in_vain`)."""
         ...
 
     def save(self, change: Change, lease: Lease) -> Incident:
         """Commit the move: incident (version + 1), events, a new round with its groups, messages as deliveries (with
         their dedup), postmortem, lock release, child incident; ends the lease and clears `woken_at`. Raises Stale
         when the token or version is not the one that was read, Permanent for CLOSED over an open intent or undo."""
+        ...
+
+    def save_and_claim(self, change: Change, lease: Lease) -> tuple[Incident, Lease]:
+        """The same, and the claim goes on, for another 40 s from now: the incident as it then stands, what came
+        meanwhile read with it, and the new lease. Not for a move that closes."""
         ...
 
     def renew(self, lease: Lease) -> Lease:
@@ -138,6 +150,15 @@ class Ledger(Abandoned, Audited, People, Protocol):
 
     def take_group(self, incident_id: str, round_: int, group: str) -> GroupLease | None:
         """Take a group for its lease; None when it is answered, held by another, or its round is over."""
+        ...
+
+    def take_quick_groups(self, incident_id: str, most: int) -> list[GroupLease]:
+        """Send the groups of the open round to the caller itself and take them for it, in one statement: those that
+        are to be sent and answer within an ordinary lease, up to `most`."""
+        ...
+
+    def store_groups(self, answered: Sequence[tuple[GroupLease, Sequence[Answer]]]) -> Looked:
+        """`store_answers` for several groups of one round, all or none."""
         ...
 
     def store_answers(self, group: GroupLease, answers: Sequence[Answer]) -> Looked:

@@ -15,11 +15,11 @@ PROBE_LIMIT = 70.0  # a disk scan takes 60 s
 OVERRUN = 2  # a thread that takes so many times its limit is taken for hung
 
 QUEUE_OF = {
-    "byteport.diagnose": "decide",
+    "byteport.diagnose": "probe",
     "byteport.probe": "probe",
     "byteport.classify": "decide",
     "byteport.remediate": "act",
-    "byteport.verify": "decide",
+    "byteport.verify": "probe",
     "byteport.escalate": "notify",
     "byteport.deliver": "notify",
     "byteport.poll": "poll",

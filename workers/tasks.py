@@ -1,7 +1,7 @@
 """The named tasks: each is one engine call and carries ids. A task that comes twice, late or never does no harm.
 
-Every task that moves an incident ends the same way: it asks for what is still to be looked at, and passes on. The rest
-of its chain runs only where its next link is what the incident needs now; a wait is a date, which the sweeper keeps.
+Every task that moves an incident ends the same way: it asks for what is still to be looked at, and rings for what the
+incident needs now; a wait is a date, which the sweeper keeps.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -17,10 +18,10 @@ from celery import Task
 
 from byteport.grammar.plan import Do
 from byteport.records.incident import Incident, Phase
+from workers import process
 from workers.app import app
 from workers.process import engine, wakeups, wired
 from workers.roles import limit_of
-from workers.wakeups import task_for
 
 log: Any = structlog.get_logger("byteport.tasks")
 
@@ -29,6 +30,8 @@ WAKE_AT_ONCE = 500
 STAND_IN_AT_ONCE = 20
 SPARE_SECONDS = 3.0
 DECISION_SECONDS = 5.0
+# What a process that looks can decide as well: everything but acting and telling people.
+LOOKING = (Phase.OPEN, Phase.PROBE, Phase.CLASSIFY, Phase.PLAN, Phase.VERIFY, Phase.WRITE_UP)
 _at_most = {
     "byteport.sweep": threading.Semaphore(1),
     "byteport.deliver": threading.Semaphore(2),
@@ -38,34 +41,39 @@ _at_most = {
 
 @app.task(name="byteport.diagnose", bind=True)
 def diagnose(self: Task, incident_id: str) -> None:
-    """Open the incident and fan its probe groups out over the fleet; at the deadline, go on with what came."""
-    _run(self, incident_id, Phase.OPEN, Phase.PROBE)
+    """Open the incident, ask what is asked quickly, fan out the rest over the fleet; with all answers, or at the
+    deadline with those that came, diagnose by the ordered rules and freeze the plan."""
+    _run(self, incident_id, *LOOKING)
 
 
-@app.task(name="byteport.probe")
-def probe(incident_id: str, round_: int, group_name: str) -> None:
-    """Look, store the evidence; whoever stores the last piece starts the chain from the incident's own phase."""
+@app.task(name="byteport.probe", bind=True)
+def probe(self: Task, incident_id: str, round_: int, group_name: str) -> None:
+    """Look, store the evidence; whoever stores the last piece goes on from the incident's own phase."""
     looked = engine().look(incident_id, round_, group_name)
     if looked.completes_the_round and looked.phase:
-        wakeups().start_chain(incident_id, Phase(looked.phase))
+        if looked.phase in LOOKING:
+            _run(self, incident_id, *LOOKING)
+        else:
+            wakeups().ring(incident_id, Phase(looked.phase))
 
 
 @app.task(name="byteport.classify", bind=True)
 def classify(self: Task, incident_id: str) -> None:
-    """Diagnose by the ordered rules, and freeze the plan."""
+    """Diagnose, and plan, where that was interrupted."""
     _run(self, incident_id, Phase.PROBE, Phase.CLASSIFY, Phase.PLAN)
 
 
 @app.task(name="byteport.remediate", bind=True)
 def remediate(self: Task, incident_id: str) -> None:
-    """Act until the plan waits or ends, or this task's time is up; settle what an ending incident left behind."""
-    _run(self, incident_id, Phase.ACT, with_hands=(Phase.ESCALATE, Phase.WRITE_UP))
+    """Act until the plan waits or ends, or this task's time is up, and ask for the first look afterwards; settle what
+    an ending incident left behind."""
+    _run(self, incident_id, Phase.ACT, Phase.VERIFY, with_hands=(Phase.ESCALATE, Phase.WRITE_UP))
 
 
 @app.task(name="byteport.verify", bind=True)
 def verify(self: Task, incident_id: str) -> None:
-    """Check what is due to be checked; write the postmortem and close."""
-    _run(self, incident_id, Phase.VERIFY, Phase.WRITE_UP)
+    """Look at what is due to be looked at and check it; write the postmortem and close."""
+    _run(self, incident_id, *LOOKING)
 
 
 @app.task(name="byteport.escalate", bind=True)
@@ -130,26 +138,25 @@ def _stand_in(incidents: Sequence[str]) -> None:
 
 
 def _run(task: Task, incident_id: str, *phases: Phase, with_hands: tuple[Phase, ...] = ()) -> None:
-    """Move while it is due now, in one of this task's phases, and while the next move fits into the task's time."""
-    found = engine().ledger.incident(incident_id)
-    ours = phases if found is None or not found.wants_hands else with_hands
-    moved = None
-    if found is not None and found.phase in ours:
-        moved = engine().run(incident_id, frozenset(ours), fits_into(limit_of(task.name)))
-    wakeups().send_groups(incident_id, engine().groups_to_send(incident_id))
-    pass_on(task, moved)
+    """Move while it is due now, in one of this task's phases, and while the next move fits into the task's time; look
+    where this process can; ask for what is still to be looked at, and ring for what is due."""
+    fits = fits_into(limit_of(task.name))
+    go_on = partial(engine().run, incident_id, frozenset(phases), fits, with_hands)
+    moved = go_on()
+    while process.has_eyes() and is_open(moved) and (moved is None or fits(moved)):
+        looked = engine().look_here(incident_id)
+        if looked is None or not looked.completes_the_round or (following := go_on()) is None:
+            break
+        moved = following
+    if is_open(moved):
+        wakeups().send_groups(incident_id, engine().groups_to_send(incident_id))
+    if moved is not None and moved.is_due_now:
+        wakeups().ring(moved.id, moved.phase, wants_hands=moved.wants_hands)
 
 
-def pass_on(task: Task, incident: Incident | None) -> None:
-    """Let the chain go on where its next link is what is due now; otherwise cut it, and ring for what is due."""
-    due = incident is not None and incident.is_due_now
-    wanted = task_for(incident.phase, wants_hands=incident.wants_hands) if incident is not None and due else None
-    rest = task.request.chain or []
-    if wanted is not None and rest and rest[-1]["task"] == wanted:
-        return
-    task.request.chain = None
-    if incident is not None and wanted is not None:
-        wakeups().ring(incident.id, incident.phase, wants_hands=incident.wants_hands)
+def is_open(incident: Incident | None) -> bool:
+    """Whether a round may be out: it is, or this process has not seen how the incident stands."""
+    return incident is None or incident.pending > 0
 
 
 def fits_into(limit: float) -> Callable[[Incident], bool]:

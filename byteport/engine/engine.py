@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 
@@ -18,7 +18,7 @@ from byteport.engine.pages import Pages
 from byteport.engine.policy import Policy
 from byteport.engine.rebuilding import rebuild
 from byteport.engine.stranded import leave_to_people
-from byteport.engine.work import Work, jittered
+from byteport.engine.work import Work, follows, jittered
 from byteport.errors import NotKnown, Permanent, Stale, Transient, Unavailable
 from byteport.grammar.evidence import fields_of
 from byteport.grammar.runbook import Runbook
@@ -48,6 +48,8 @@ MOVES: Mapping[Phase, Callable[[Work], Change]] = {
 MOST_TRIES = 5
 ANCHORED = days(30)
 MOST_VAIN_CLAIMS = 5
+MOST_GROUPS_HERE = 4
+GoesOn: TypeAlias = Callable[[Incident, datetime], bool]
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,20 @@ class Engine:
         options = self.policy.options_of(page, target)
         return self.ledger.store_answers(lease, ask_all(page, lease.fields, target, self.readers, options))
 
+    def look_here(self, incident_id: str) -> Looked | None:
+        """Ask in this very process what the open round asks: groups that answer quickly, all at the same time. None
+        where there is none to ask. What is slow, or more than a few, is for the fleet (`groups_to_send`)."""
+        leases = self.ledger.take_quick_groups(incident_id, MOST_GROUPS_HERE)
+        incident = self.ledger.incident(incident_id) if leases else None
+        page = self.pages.by_name.get(incident.runbook) if incident is not None else None
+        fields = [name for lease in leases for name in lease.fields]
+        if incident is None or page is None or not set(fields) <= fields_of(page.evidence).keys():
+            return None  # as in `look`: the leases lapse, and whoever has the page is asked
+        target = incident.signal.target
+        answers = ask_all(page, fields, target, self.readers, self.policy.options_of(page, target))
+        by_group = [(lease, [one for one in answers if one.field in lease.fields]) for lease in leases]
+        return self.ledger.store_groups(by_group)
+
     def groups_to_send(self, incident_id: str) -> list[tuple[int, str]]:
         return self.ledger.groups_to_send(incident_id)
 
@@ -103,20 +119,37 @@ class Engine:
         A crash repeats at most one move, and every move is safe to repeat. Raises Unavailable when the ledger is gone.
         """
         claimed = self.ledger.claim(incident_id, self.pages.digests, self.driver)
-        if claimed is None:
-            return None
-        incident, lease = claimed
+        moved = self._moved(*claimed, lambda _incident, _now: False) if claimed is not None else None
+        return moved[0] if moved is not None else None
+
+    def _moved(self, incident: Incident, lease: Lease, goes_on: GoesOn) -> tuple[Incident, Lease | None] | None:
+        """Decide and save; the incident as it now stands, and the claim where it goes on. None: another worker's."""
         try:
-            saved = self.ledger.save(self._with_child(self._decide(incident, lease), incident, lease), lease)
+            change = self._with_child(self._decided(incident, lease, goes_on), incident, lease)
+            if goes_on(change.incident, lease.now):
+                saved, kept = self.ledger.save_and_claim(change, lease)
+                return saved.model_copy(update={"is_due_now": saved.due_at <= kept.now}), kept
+            saved = self.ledger.save(change, lease)
         except Stale:
-            return None  # another worker's now
+            return None
         except Permanent as refused:  # the ledger will not have it so: a person looks
             work = self._work(incident, lease)
             saved = self.ledger.save(_give_up(work, f"the ledger refused the move: {refused}"), lease)
-        return saved.model_copy(update={"is_due_now": saved.due_at <= lease.now})
+        return saved.model_copy(update={"is_due_now": saved.due_at <= lease.now}), None
 
-    def _decide(self, incident: Incident, lease: Lease) -> Change:
+    def _decided(self, incident: Incident, lease: Lease, goes_on: GoesOn) -> Change:
+        """One move, and those that follow from it without anything having been done in between: decisions are pure, so
+        whoever repeats them after a crash comes to the same, and one line of the ledger keeps them all."""
         work = self._work(incident, lease)
+        change = self._decide(work)
+        while change.is_plain and goes_on(change.incident, lease.now) and follows(work.incident, change.incident):
+            work = work.then(change.incident)
+            following = self._decide(work)
+            change = following.with_(events=(*change.events, *following.events))
+        return change
+
+    def _decide(self, work: Work) -> Change:
+        incident = work.incident
         if incident.command in ("cancel", "close") and incident.phase not in (Phase.WRITE_UP, Phase.CLOSED):
             return ending.commanded(work)
         if work.is_looking:
@@ -173,20 +206,23 @@ class Engine:
         incident_id: str,
         phases: Collection[Phase],
         may_go_on: Callable[[Incident], bool] = lambda _incident: True,
+        for_hands: Collection[Phase] = (),
     ) -> Incident | None:
-        """Move on while it is due now, in one of `phases`, and `may_go_on` says so; the last state, or None."""
-        incident = self.move(incident_id)
-        while incident is not None and incident.phase in phases and self._goes_on(incident) and may_go_on(incident):
-            following = self.move(incident_id)
-            if following is None:
-                return incident
-            incident = following
-        return incident
+        """Move on under one claim while it is due now, in one of `phases` (`for_hands`: those of an incident that
+        wants hands), and `may_go_on` says so; the last state, or None where nothing was to be done here."""
 
-    def _goes_on(self, incident: Incident) -> bool:
-        """It is due now, and for this process."""
-        for_hands = incident.wants_hands or incident.phase is Phase.ACT
-        return incident.is_due_now and (self.has_hands or not for_hands)
+        def goes_on(incident: Incident, now: datetime) -> bool:
+            ours = for_hands if incident.wants_hands else phases
+            needs_hands = incident.wants_hands or incident.phase is Phase.ACT
+            is_ours = incident.phase in ours and (self.has_hands or not needs_hands)
+            return is_ours and incident.due_at <= now and may_go_on(incident)
+
+        last: Incident | None = None
+        claimed = self.ledger.claim(incident_id, self.pages.digests, self.driver, sorted(phases), sorted(for_hands))
+        while claimed is not None and (moved := self._moved(*claimed, goes_on)) is not None:
+            last, kept = moved
+            claimed = (last, kept) if kept is not None else None
+        return last
 
     # -- keeping time ------------------------------------------------------------------------------------------------
     def wake_due(self, limit: int = 500) -> list[Due]:

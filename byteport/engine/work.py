@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -138,6 +138,14 @@ class Work:
             return self.escalate(f"{', '.join(names)}: every look was too old by the time it could be used")
         return self.look(names, "what was seen is too old to decide on", relooks=self.incident.relooks + 1)
 
+    def then(self, incident: Incident) -> Work:
+        """The next move's view, of what this one has decided and nobody has saved yet. Nothing was looked at in
+        between, so what was seen is the same; what was done may not be."""
+        following = replace(self, incident=incident)
+        if "evidence" in self.__dict__:
+            following.__dict__["evidence"] = self.__dict__["evidence"]
+        return following
+
     def look(self, names: tuple[str, ...], why: str, *, at_most: float = math.inf, **changes: Any) -> Change:
         """Open a round that asks for these fields; the same phase goes on when it is in, or at its deadline (`at_most`
         so many seconds)."""
@@ -189,6 +197,18 @@ class Work:
         """To a person, with the reason; whatever end was near, it has not come. What is owed is tried once before."""
         anew = {"reason": reason, "ending": "", "undo_checked_at": None}
         return self.go(Phase.ESCALATE, *events, text=reason, **{**anew, **changes})
+
+
+def follows(before: Incident, after: Incident) -> bool:
+    """Whether the second phase may be decided on together with the first: nothing but decisions lies between, and no
+    time that counts. After a step that was carried out it may not: verification waits from when that was saved."""
+    match before.phase, after.phase:
+        case (Phase.PROBE, Phase.CLASSIFY) | (Phase.CLASSIFY, Phase.PLAN) | (Phase.ACT, Phase.VERIFY):
+            return True
+        case (Phase.ACT, Phase.ACT):
+            return after.locked and not before.locked
+        case _:
+            return False
 
 
 def jittered(base: timedelta) -> timedelta:

@@ -61,6 +61,12 @@ class Change(Value):
     child_page: str = ""
     child_mode: Mode = Mode.DRY_RUN
 
+    @property
+    def is_plain(self) -> bool:
+        """Nothing but the incident and lines of its journal."""
+        more = (self.look, self.messages, self.postmortem, self.settled, self.release_locks, self.child)
+        return not any(more)
+
 
 class LockWanted(Value):
     """A lock of a plan. Shared ones exclude only exclusive ones; `capacity` > 0 allows that many holders instead."""

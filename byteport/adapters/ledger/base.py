@@ -27,11 +27,7 @@ class Stored:
 
     def rows(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[dict[str, Any]]:
         """All rows of one statement of ours, in a transaction of its own."""
-
-        def ask(cursor: Cursor) -> list[dict[str, Any]]:
-            return cursor.execute(sql.encode(), parameters).fetchall()
-
-        return self.run(ask)
+        return self.database.rows(sql, parameters)
 
     def row(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> dict[str, Any] | None:
         """The first row, if any."""

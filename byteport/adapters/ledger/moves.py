@@ -16,6 +16,7 @@ from byteport.stores_abandoned import Due, Orphan
 
 # A waiter finds its conditions asked again on the row as it then stands, and `clock()` read again.
 _CLAIM = """
+with claimed as (
 update byteport.incidents set
     lease_token = nextval('byteport.fencing') || '.' || replace(gen_random_uuid()::text, '-', ''),
     (claimed_at, lease_until) = (select t.now, t.now + interval '40 seconds' from (select byteport.clock() as now) t),
@@ -27,7 +28,13 @@ where id = %(id)s and phase <> 'closed' and due_at <= byteport.clock()
   and (lease_until is null or lease_until <= byteport.clock())
   and page = any(%(pages)s)
   and (driver = %(driver)s or (%(driver)s = '' and driver_until < byteport.clock()))
+  and (%(phases)s::text[] is null or phase = any(
+       case when coalesce((state ->> 'wants_hands')::boolean, false) then %(hands)s::text[] else %(phases)s end))
 returning *, claimed_at as now
+), renewed as (
+    update byteport.locks l set until = claimed.now + interval '15 minutes' from claimed where l.incident = claimed.id
+)
+select * from claimed
 """
 
 # Locks of open incidents are renewed on the way: while somebody sweeps, none of them lapses.
@@ -86,21 +93,22 @@ returning i.id, i.phase, coalesce((i.state ->> 'wants_hands')::boolean, false) a
 class Moves(Stored):
     """Claims, and what calls for one."""
 
-    def claim(self, incident_id: str, pages: Sequence[str], driver: str = "") -> tuple[Incident, Lease] | None:
+    def claim(
+        self, incident_id: str, pages: Sequence[str], driver: str = "", phases: Sequence[str] | None = None,
+        for_hands: Sequence[str] = (),
+    ) -> tuple[Incident, Lease] | None:  # fmt: skip
         """One statement decides. `claimed_in_vain` counts the claims since the last save, this one among them; an
         incident whose plan cannot be read here comes without it and counts as claimed in vain."""
-
-        def take(cursor: Cursor) -> Row | None:
-            cursor.execute(
-                _CLAIM, {"id": incident_id, "pages": list(pages), "driver": driver, "holder": this_process()}
-            )
-            row = cursor.fetchone()
-            if row is not None:
-                renew_locks(cursor, incident_id)
-            return row
-
         asked_at = since_boot()
-        if (row := self.run(take)) is None:
+        row = self.row(
+            _CLAIM,
+            {
+                "id": incident_id, "pages": list(pages), "driver": driver, "holder": this_process(),
+                "phases": None if phases is None else [str(one) for one in phases],
+                "hands": [str(one) for one in for_hands],
+            },
+        )  # fmt: skip
+        if row is None:
             return None
         lease = Lease(
             incident=row["id"], token=row["lease_token"], until=row["lease_until"], now=row["now"], asked_at=asked_at
