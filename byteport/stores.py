@@ -175,6 +175,10 @@ class Ledger(Abandoned, Audited, People, Protocol):
         """Everything the gate asks of the ledger before an attempt, in one statement."""
         ...
 
+    def known_targets(self, kind: str) -> int:
+        """How many targets of this kind were seen within 24 h; of a large inventory as it was seconds ago."""
+        ...
+
     def find_intent(self, key: str) -> Intent | None: ...
 
     def open_intent(self, new: NewIntent, lease: Lease) -> Intent:

@@ -42,9 +42,10 @@ CONTENT: dict[str, Any] = {
     # No result backend: the ledger knows how it ended, and results cost two thirds of the throughput.
     "task_ignore_result": True,
     "task_store_errors_even_if_ignored": False,
-    # Flower sees the life of an incident; these events carry ids and task names and nothing else.
+    # Flower sees the life of an incident; these events carry ids and task names and nothing else. That a task was sent
+    # is seen when it is received: an event of its own for it costs its sender as much as the sending.
     "worker_send_task_events": True,
-    "task_send_sent_event": True,
+    "task_send_sent_event": False,
     # Logs are structured by us, for every library alike.
     "worker_hijack_root_logger": False,
     "worker_redirect_stdouts": False,

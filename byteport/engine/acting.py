@@ -66,7 +66,7 @@ def _step(work: Work, plan: Plan) -> Change:
 def _take_locks(work: Work, plan: Plan) -> Change:
     """All or none; keep nothing while waiting, and give up after five minutes."""
     incident, target = work.incident, work.incident.signal.target
-    known = work.ledger.standing(incident.id, incident.runbook, target).known_targets
+    known = work.ledger.known_targets(str(target.kind))
     conflict = work.ledger.take_locks(work.lease, locks.wanted(work.page, target, plan, work.policy, known))
     if conflict is None:
         return work.wait(timedelta(0), Event(kind="locks", text="all locks taken"), locked=True, waiting_since=None)

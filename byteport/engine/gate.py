@@ -7,7 +7,7 @@ live claim; the effect; the outcome. Whatever is missing or unreachable denies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -49,6 +49,7 @@ class Errand:
     evidence: Evidence
     direction: Direction = "do"
     spent: frozenset[str] = frozenset()  # budgets that earlier steps have spent on
+    seen: Mapping[str, Intent] | None = None  # the incident's intents, where they were read under this claim already
     heard: list[Verdict] = field(default_factory=list, compare=False)  # what the guards said, for the journal
 
     @property
@@ -71,7 +72,7 @@ class Gate:
 
     def perform(self, errand: Errand) -> Outcome:
         """Carry the step out once, or say why not. Raises Stale (another worker's by now) and Unavailable (ledger)."""
-        intent = self.ledger.find_intent(errand.key)
+        intent = self.ledger.find_intent(errand.key) if errand.seen is None else errand.seen.get(errand.key)
         if intent is not None and intent.outcome is not None:
             return intent.outcome  # settled before a crash
         if intent is not None and intent.attempts and self._holds(intent):

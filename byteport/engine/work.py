@@ -91,7 +91,10 @@ class Work:
     def errand(self, number: int, step: Do, direction: Any = "do") -> Errand:
         begun = (intent for intent in self.intents if intent.direction == "do" and intent.attempts)
         spent = frozenset(claim.key for intent in begun for claim in intent.claims)
-        return Errand(self.page, self.incident, self.lease, number, step, self.evidence, direction, spent=spent)
+        return Errand(
+            self.page, self.incident, self.lease, number, step, self.evidence, direction, spent=spent,
+            seen={intent.key: intent for intent in self.intents} if direction == "do" else None,
+        )  # fmt: skip
 
     def story(self, reason: str = "") -> Story:
         incident = self.incident

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
+
+import psycopg
 
 from byteport.adapters.ledger.connection import Cursor, Database
 from byteport.adapters.ledger.rows import clean, json
-from byteport.errors import BadInput, Stale
+from byteport.errors import BadInput, Permanent, Stale
 from byteport.records.change import Lease
 from byteport.records.event import Event
 
@@ -20,6 +23,7 @@ class Stored:
     def __init__(self, database: Database, *, storm_threshold: int = 20) -> None:
         self.database = database
         self.storm_threshold = storm_threshold
+        self.inventory: dict[str, tuple[int, float]] = {}  # known targets by kind, and when they were counted
 
     def run(self, work: Callable[[Cursor], T]) -> T:
         """`work` in one transaction, repeated after a deadlock."""
@@ -33,6 +37,21 @@ class Stored:
         """The first row, if any."""
         found = self.rows(sql, parameters)
         return found[0] if found else None
+
+
+ENDS: dict[str, type[Permanent | Stale]] = {"BP001": Stale, "BP002": Permanent}
+
+
+@contextmanager
+def ended() -> Iterator[None]:
+    """The functions' own words for why something is not done: BP001 a claim has passed on, BP002 it may not be."""
+    try:
+        yield
+    except Permanent as refused:
+        cause = refused.__cause__
+        if not isinstance(cause, psycopg.Error) or cause.sqlstate not in ENDS:
+            raise
+        raise ENDS[cause.sqlstate](cause.diag.message_primary or str(refused)) from refused
 
 
 def lock_incident(cursor: Cursor, incident: str) -> dict[str, Any]:

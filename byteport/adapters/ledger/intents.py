@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from byteport.adapters.ledger.base import Stored, advise, append, lock_as_holder, now_of
+from byteport.adapters.ledger.base import Stored, ended
 from byteport.adapters.ledger.connection import Cursor
-from byteport.adapters.ledger.recount import refuse_overspending, spend
+from byteport.adapters.ledger.recount import asking, counted, refusal_of, spent
 from byteport.adapters.ledger.rows import Row, clean, intent_of, json, maybe, obligation_of
 from byteport.errors import BadInput, Paused, Permanent, Stale
 from byteport.grammar.action import Effect
 from byteport.grammar.verdict import Verdict
 from byteport.records.change import Lease, Settlement
-from byteport.records.event import Event
 from byteport.records.intent import Intent, NewIntent, Obligation
 from byteport.records.outcome import Done, Failed, Refused
 from byteport.records.standing import when_resumed
 
+_OPEN = """
+select o.word, o.n, o.used, o.frees_at, o.epoch, (o.intent).*
+from byteport.open_intent(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) o
+"""
+_BEGIN = "select b.word, (b.intent).* from byteport.begin_intent(%s, %s, %s, %s, %s, %s) b"
+_ANSWERED = """
+update byteport.intents set answered_at = coalesce(answered_at, byteport.clock()), effect = %s
+where key = %s and outcome is null returning *
+"""
+_PAUSES = "select who, why from byteport.pauses where ended_at is null and runbook = any(%s) order by id"
 ENDED = {
     "unknown": "it was never opened",
     "settled": "it is settled",
@@ -43,48 +52,55 @@ class Intents(Stored):
 
     def open_intent(self, new: NewIntent, lease: Lease) -> Intent:
         """Claims come with the amounts that were granted. Opened twice it is the first one, and spends nothing more."""
-        return self.run(lambda cursor: _open(cursor, new, lease))
+        if new.incident != lease.incident:
+            raise BadInput("intent.incident", f"{lease.incident}, got {new.incident}")
+        with ended():
+            (row,) = self.rows(_OPEN, _opening(new, lease))
+        if row["word"] in ("outdated", "overspent"):
+            raise refusal_of(row, new.claims, new.grant)
+        return intent_of(row)
 
     def begin_attempt(self, intent: Intent, lease: Lease, timeout: timedelta, runbook: str) -> Intent:
         """Stale also where less than `timeout` and 2 s are left, or another attempt has begun since `intent` was read.
         Raises Permanent for what is settled or was answered: that is never sent again."""
-
-        def begin(cursor: Cursor) -> tuple[str, Intent | None, list[dict[str, Any]]]:
-            cursor.execute(
-                "select byteport.begin_attempt(%s, %s, %s, %s, %s, %s) as word",
-                [intent.key, lease.incident, lease.token, intent.attempts, timeout, runbook],
-            )
-            word = str((cursor.fetchone() or {"word": "stale"})["word"])
-            if word == "begun":
-                return word, _read(cursor, intent.key), []
-            return word, None, _pauses(cursor, runbook)
-
-        word, begun, pauses = self.run(begin)
-        if begun is not None:
-            return begun
-        if word == "paused":
-            raise Paused(_paused(pauses))
-        if word == "stale":
-            raise Stale(f"the claim on {lease.incident} has passed on or ends too soon for another attempt")
-        raise Permanent(f"{intent.move} ({intent.key}) cannot be begun: {ENDED[word]}")
+        (row,) = self.rows(_BEGIN, [intent.key, lease.incident, lease.token, intent.attempts, timeout, runbook])
+        match row["word"]:
+            case "begun":
+                return intent_of(row)
+            case "paused":
+                raise Paused(_paused(self.rows(_PAUSES, [["", runbook]])))
+            case "stale":
+                raise Stale(f"the claim on {lease.incident} has passed on or ends too soon for another attempt")
+            case word:
+                raise Permanent(f"{intent.move} ({intent.key}) cannot be begun: {ENDED[word]}")
 
     def mark_answered(self, intent: Intent, effect: Effect) -> Intent:
-        def mark(cursor: Cursor) -> Intent:
-            cursor.execute(
-                """
-                update byteport.intents set answered_at = coalesce(answered_at, byteport.clock()), effect = %s
-                where key = %s and outcome is null
-                """,
-                [json(effect), intent.key],
-            )
-            return _read(cursor, intent.key)
-
-        return self.run(mark)
+        if row := self.row(_ANSWERED, [json(effect), intent.key]):
+            return intent_of(row)
+        return self._known(intent.key)  # settled by then: nothing more is told of it
 
     def settle(self, intent: Intent, outcome: Done | Failed | Refused, *, refund: bool = False) -> Intent:
         """What was never begun is always given back, and owes no undo; nor does what was so before. Raises Stale where
         an attempt has begun since `intent` was read: the outcome was not told of that one."""
-        return self.run(lambda cursor: _settle(cursor, intent, outcome, refund=refund))
+        effect = outcome.effect if isinstance(outcome, Done) else None
+        told = {
+            "intent": intent.key, "step": intent.step, "direction": intent.direction,
+            "outcome": outcome.model_dump(mode="json"),
+        }  # fmt: skip
+        with ended():
+            found = self.row(
+                "select * from byteport.settle_intent(%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                [
+                    intent.key, intent.incident, intent.attempts, json(outcome), maybe(effect), refund, _frees(outcome),
+                    clean(f"{intent.move}: {outcome.outcome}"), json(told),
+                ],
+            )  # fmt: skip
+        return intent_of(found) if found is not None else self._known(intent.key)
+
+    def _known(self, key: str) -> Intent:
+        if (found := self.find_intent(key)) is None:
+            raise BadInput("intent", f"an intent that was opened, got {key!r}")
+        return found
 
     def owed(self, incident_id: str) -> list[Obligation]:
         found = self.rows(
@@ -110,148 +126,31 @@ def settle_obligation(cursor: Cursor, settlement: Settlement) -> None:
     )
 
 
-def _open(cursor: Cursor, new: NewIntent, lease: Lease) -> Intent:
-    """Locks first (no rebuild meanwhile, nobody else on these claims), then the claim, then the count."""
-    if new.incident != lease.incident:
-        raise BadInput("intent.incident", f"{lease.incident}, got {new.incident}")
-    cursor.execute("select pg_advisory_xact_lock_shared(hashtextextended('byteport.rebuild', 1))")
-    advise(cursor, "claim", [claim.key for claim in new.claims])
-    lock_as_holder(cursor, lease)
-    cursor.execute("select * from byteport.intents where key = %s", [new.key])
-    if (known := cursor.fetchone()) is not None:
-        return intent_of(known)
-    now = now_of(cursor)
-    refuse_overspending(cursor, new.key, new.claims, new.grant, now)
-    _insert(cursor, new, now)
-    spend(cursor, new.key, new.incident, new.claims, now)
-    _owe(cursor, new, now)
-    told = {
-        "intent": new.key,
-        "step": new.step,
-        "direction": new.direction,
-        "move": new.move,
-        "subject": new.action.subject,
-        "amount": new.action.amount,
-        "claims": {claim.key: claim.amount for claim in new.claims},
-    }
-    append(cursor, new.incident, [Event(kind="intent", text=f"{new.move} on {new.action.subject}", data=told)])
-    return _read(cursor, new.key)
-
-
-def _insert(cursor: Cursor, new: NewIntent, now: datetime) -> None:
+def _opening(new: NewIntent, lease: Lease) -> list[Any]:
     stored = new.model_dump(mode="json", include={"action", "claims", "pre_state"})
-    cursor.execute(
-        """
-        insert into byteport.intents
-            (key, incident, step, direction, move, action, claims, pre_state, opened_at, subject, lasting, asked)
-        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-        """,
-        [
-            new.key,
-            new.incident,
-            new.step,
-            new.direction,
-            clean(new.move),
-            json(stored["action"]),
-            json(stored["claims"]),
-            json(stored["pre_state"]),
-            now,
-            clean(new.action.subject),
-            new.action.lasting,
-            new.asked,
-        ],
-    )
-
-
-def _owe(cursor: Cursor, new: NewIntent, now: datetime) -> None:
-    if new.undo is None:
-        return
-    cursor.execute(
-        """
-        insert into byteport.obligations (id, incident, intent, step, move, undo, lasts, by_at)
-        values (%s, %s, %s, %s, %s, %s, %s, %s)
-        """,
-        [
-            f"und-{secrets.token_hex(8)}",
-            new.incident,
-            new.key,
-            new.step,
-            clean(new.move),
-            json(new.undo),
-            new.undo.by,
-            now + new.undo.by,
-        ],
-    )
-
-
-def _settle(cursor: Cursor, intent: Intent, outcome: Done | Failed | Refused, *, refund: bool) -> Intent:
-    """The incident's lock comes first, as everywhere: no attempt begins meanwhile, and the journal line needs it."""
-    cursor.execute("select from byteport.incidents where id = %s for no key update", [intent.incident])
-    known = _read(cursor, intent.key)
-    if known.outcome is not None:
-        return known
-    if known.attempts != intent.attempts:
-        raise Stale(f"attempt {known.attempts} of {known.key} has begun, this outcome is of {intent.attempts}")
-    refund = refund or known.attempts == 0
-    effect = outcome.effect if isinstance(outcome, Done) else None
-    cursor.execute(
-        """
-        update byteport.intents set outcome = %s, settled_at = byteport.clock(), effect = coalesce(%s, effect)
-        where key = %s
-        """,
-        [json(outcome), maybe(effect), intent.key],
-    )
-    if refund:
-        cursor.execute(
-            "update byteport.spends set refunded_at = byteport.clock() where intent = %s and refunded_at is null",
-            [intent.key],
-        )
-    if known.attempts == 0 or _changed_nothing(known, outcome):
-        _drop_undo(cursor, intent.key)
     told = {
-        "intent": known.key,
-        "step": known.step,
-        "direction": known.direction,
-        "refund": refund,
-        "outcome": outcome.model_dump(mode="json"),
-    }
-    append(cursor, known.incident, [Event(kind="settled", text=f"{known.move}: {outcome.outcome}", data=told)])
-    return _read(cursor, intent.key)
+        "intent": new.key, "step": new.step, "direction": new.direction, "move": new.move,
+        "subject": new.action.subject, "amount": new.action.amount,
+        "claims": {claim.key: claim.amount for claim in new.claims},
+    }  # fmt: skip
+    return [
+        new.key, new.incident, lease.token, new.step, new.direction, clean(new.move), json(stored["action"]),
+        json(stored["claims"]), json(stored["pre_state"]), clean(new.action.subject), new.action.lasting, new.asked,
+        f"und-{secrets.token_hex(8)}", maybe(new.undo), new.undo.by if new.undo is not None else None,
+        json(spent(new.claims)), json(counted(new.claims)), bool(asking(new.claims)) or not new.claims, new.grant.epoch,
+        clean(f"{new.move} on {new.action.subject}"), json(told),
+    ]  # fmt: skip
 
 
-def _changed_nothing(known: Intent, outcome: Done | Failed | Refused) -> bool:
-    """It was so before, or the target refused: there is nothing of ours to undo."""
+def _frees(outcome: Done | Failed | Refused) -> str:
+    """When there is nothing of ours to undo: it was so before, or the target refused without having answered."""
     match outcome:
         case Done():
-            return not outcome.ours
+            return "never" if outcome.ours else "always"
         case Failed():
-            return not outcome.unknown and not known.answered
+            return "never" if outcome.unknown else "unanswered"
         case _:
-            return False
-
-
-def _drop_undo(cursor: Cursor, intent: str) -> None:
-    cursor.execute(
-        """
-        update byteport.obligations set state = 'dropped', why = 'not our effect', settled_at = byteport.clock()
-        where intent = %s and state = 'owed'
-        """,
-        [intent],
-    )
-
-
-def _read(cursor: Cursor, key: str) -> Intent:
-    cursor.execute("select * from byteport.intents where key = %s", [key])
-    if (row := cursor.fetchone()) is None:
-        raise BadInput("intent", f"an intent that was opened, got {key!r}")
-    return intent_of(row)
-
-
-def _pauses(cursor: Cursor, runbook: str) -> list[dict[str, Any]]:
-    cursor.execute(
-        "select who, why from byteport.pauses where ended_at is null and runbook = any(%s) order by id", [["", runbook]]
-    )
-    return cursor.fetchall()
+            return "never"
 
 
 def _paused(pauses: Sequence[Row]) -> Verdict:

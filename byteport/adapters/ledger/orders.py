@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any
 
 from byteport.adapters.ledger.base import Stored
@@ -46,11 +48,17 @@ select t.now,
     (select array_agg(key) from byteport.locks where incident = %(incident)s and until >= t.now) as held,
     (select jsonb_build_object('runbook', runbook, 'mode', mode, 'live_since', live_since, 'who', who, 'why', why)
      from byteport.promotions where runbook = %(runbook)s order by id desc limit 1) as promotion,
-    byteport.storm_until(%(runbook)s, %(storm)s, t.now) as storm_until,
-    (select count(*)::int from byteport.targets where kind = %(kind)s and last_seen > t.now - interval '24 hours')
-        as known_targets
+    byteport.storm_until(%(runbook)s, %(storm)s, t.now) as storm_until
 from t
 """
+
+
+_KNOWN = """
+select count(*)::int as known from byteport.targets
+where kind = %s and last_seen > byteport.clock() - interval '24 hours'
+"""
+SMALL = 500  # of so many or fewer a count costs nothing
+RECOUNTED_AFTER = 10.0  # seconds
 
 
 class Orders(Stored):
@@ -64,12 +72,21 @@ class Orders(Stored):
                 "incident": incident_id,
                 "runbook": runbook,
                 "target": target.key,
-                "kind": str(target.kind),
                 "facts": json(facts),
                 "storm": self.storm_threshold,
             },
         )
-        return _standing(row, runbook, self.storm_threshold)
+        return _standing(row, runbook, self.storm_threshold, self.known_targets(str(target.kind)))
+
+    def known_targets(self, kind: str) -> int:
+        """Targets of this kind that were seen within 24 h. A large inventory is counted every few seconds: a tenth of
+        it, which is what is asked for, does not change faster."""
+        counted, at = self.inventory.get(kind, (0, -math.inf))
+        if counted < SMALL or monotonic() - at > RECOUNTED_AFTER:
+            (row,) = self.rows(_KNOWN, [kind])
+            counted = row["known"]
+            self.inventory[kind] = (counted, monotonic())
+        return counted
 
     def pause(self, runbook: str, why: str, who: str) -> PauseRow:
         """Committed when this returns: no attempt begins any more."""
@@ -185,7 +202,7 @@ class Orders(Stored):
         self.run(end)
 
 
-def _standing(row: Row, runbook: str, threshold: int) -> Standing:
+def _standing(row: Row, runbook: str, threshold: int, known_targets: int) -> Standing:
     until: datetime | None = row["storm_until"]
     stormy = until is not None and until > row["now"]
     values: dict[str, Any] = {
@@ -199,7 +216,7 @@ def _standing(row: Row, runbook: str, threshold: int) -> Standing:
         "promotion": row["promotion"],
         "storm": f"more than {threshold} incidents of {runbook} opened within 5 min" if stormy else "",
         "storm_until": until if stormy else None,
-        "known_targets": row["known_targets"],
+        "known_targets": known_targets,
         "configurations": sorted(row["configurations"] or ()),
     }
     return Standing.model_validate(values)

@@ -5,22 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 from byteport.adapters.ledger.base import Stored
 from byteport.adapters.ledger.connection import Cursor
-from byteport.adapters.ledger.rows import clean
+from byteport.adapters.ledger.rows import Row, clean
 from byteport.errors import Overspent
 from byteport.grammar.verdict import Claim, Grant, Verdict
 from byteport.stores import Spend
-
-_RECOUNT = """
-select c.n, r.used, r.frees_at
-from unnest(%(keys)s::text[], %(limits)s::bigint[], %(windows)s::float8[], %(amounts)s::bigint[])
-     with ordinality as c (key, at_most, seconds, amount, n),
-     lateral byteport.recount(c.key, %(intent)s, c.at_most, c.seconds, c.amount, %(now)s) as r
-where r.used + c.amount > c.at_most
-order by c.n limit 1
-"""
 
 # What is for ever ends with the incident that it was counted on.
 _LIVE = """
@@ -53,57 +45,43 @@ class Recount(Stored):
             yield epoch, spends
 
 
-def refuse_overspending(cursor: Cursor, intent: str, claims: Sequence[Claim], grant: Grant, now: datetime) -> None:
-    """Raises Overspent on an outdated epoch, and for the first claim whose window has no room for its amount.
+def asking(claims: Sequence[Claim]) -> list[Claim]:
+    """Those that may be refused: what only counts never is, whatever granted it."""
+    return [claim for claim in claims if not claim.counts_only]
 
-    Call it under the claims' advisory locks. What only counts is never refused, whatever granted it.
-    """
-    asking = [claim for claim in claims if not claim.counts_only]
-    if claims and not asking:
-        return
-    epoch = _epoch(cursor)
-    if epoch < 1 or grant.epoch != epoch:
-        raise Overspent(_outdated(grant.epoch, epoch))
-    cursor.execute(
-        _RECOUNT,
+
+def counted(claims: Sequence[Claim]) -> list[dict[str, Any]]:
+    """As `open_intent` counts them again."""
+    return [
         {
-            "keys": [clean(claim.key) for claim in asking],
-            "limits": [claim.limit for claim in asking],
-            "windows": [claim.window_seconds for claim in asking],
-            "amounts": [_amount(claims, c.key) for c in asking],
-            "intent": intent,
-            "now": now,
-        },
-    )
-    if (over := cursor.fetchone()) is not None:
-        raise Overspent(_overrun(asking[over["n"] - 1], over["used"], over["frees_at"]))
+            "key": clean(claim.key), "at_most": claim.limit, "seconds": claim.window_seconds,
+            "amount": _amount(claims, claim.key),
+        }
+        for claim in asking(claims)
+    ]  # fmt: skip
 
 
-def spend(cursor: Cursor, intent: str, incident: str, claims: Sequence[Claim], now: datetime) -> None:
+def spent(claims: Sequence[Claim]) -> list[dict[str, Any]]:
     """One spend a key, however many claims watch it: the largest amount, for the longest window."""
+    told = []
     for key in sorted({claim.key for claim in claims}):
         on_key = [claim for claim in claims if claim.key == key]
         windows = [claim.window_seconds for claim in on_key]
-        first = on_key[0]
-        cursor.execute(
-            """
-            insert into byteport.spends
-                (claim_key, intent, incident, guard, kind, amount, at_most, window_seconds, spent_at)
-            values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
-            on conflict do nothing
-            """,
-            [
-                clean(key),
-                intent,
-                incident,
-                clean(first.guard),
-                clean(first.kind),
-                _amount(claims, key),
-                min(claim.limit for claim in on_key),
-                0.0 if 0.0 in windows else max(windows),
-                now,
-            ],
-        )
+        told.append(
+            {
+                "key": clean(key), "guard": clean(on_key[0].guard), "kind": clean(on_key[0].kind),
+                "amount": _amount(claims, key), "at_most": min(claim.limit for claim in on_key),
+                "seconds": 0.0 if 0.0 in windows else max(windows),
+            }
+        )  # fmt: skip
+    return told
+
+
+def refusal_of(row: Row, claims: Sequence[Claim], grant: Grant) -> Overspent:
+    """What `open_intent` has against it."""
+    if row["word"] == "outdated":
+        return Overspent(_outdated(grant.epoch, row["epoch"] or 0))
+    return Overspent(_overrun(asking(claims)[row["n"] - 1], row["used"], row["frees_at"]))
 
 
 def _amount(claims: Sequence[Claim], key: str) -> int:

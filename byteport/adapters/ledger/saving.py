@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import psycopg
-
-from byteport.adapters.ledger.base import Stored, lock_as_holder, now_of
+from byteport.adapters.ledger.base import Stored, ended, lock_as_holder, now_of
 from byteport.adapters.ledger.connection import Cursor
 from byteport.adapters.ledger.intents import settle_obligation
 from byteport.adapters.ledger.outbox import post
@@ -28,7 +24,6 @@ select s.*, s.claimed_at as now from byteport.save_move(
     %(command)s, %(command_by)s, %(command_why)s, %(acted_at)s, %(escalated_at)s, %(pending)s, %(locked)s,
     %(lets_go)s, %(kinds)s, %(texts)s, %(datas)s, %(looks)s, %(groups)s, %(lease)s, %(deadline)s, %(goes_on)s) s
 """
-ENDS = {"BP001": Stale, "BP002": Permanent}
 
 
 class Saving(Stored):
@@ -48,7 +43,7 @@ class Saving(Stored):
         """A move that leaves nothing but the incident and its journal is one statement; else a transaction."""
         asked = _asked(change, lease, goes_on=goes_on)
         has_more = change.child or change.postmortem or change.messages or change.settled
-        with _ended():
+        with ended():
             if has_more:
                 found = self.run(lambda cursor: _with_the_rest(cursor, change, lease, asked))
             else:
@@ -56,18 +51,6 @@ class Saving(Stored):
         if found is None:
             raise Stale(f"a signal came while {lease.incident} was being closed")
         return found
-
-
-@contextmanager
-def _ended() -> Iterator[None]:
-    """The function's own words for why a move is not saved."""
-    try:
-        yield
-    except Permanent as refused:
-        cause = refused.__cause__
-        if not isinstance(cause, psycopg.Error) or cause.sqlstate not in ENDS:
-            raise
-        raise ENDS[cause.sqlstate](cause.diag.message_primary or str(refused)) from refused
 
 
 def _asked(change: Change, lease: Lease, *, goes_on: bool) -> dict[str, Any]:

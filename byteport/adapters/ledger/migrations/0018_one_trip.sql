@@ -162,3 +162,167 @@ begin
         woken_at = case when completes then null else woken_at end
     where id = of_incident and pending > known.pending;
 end $$;
+
+-- All of a plan's locks or none. `wanted`: [{key, exclusive, capacity, guard}] in the order in which they are asked.
+-- Nothing comes back where they were granted; else the first that was not: exclusive, nobody else may hold it; shared,
+-- nobody exclusively; with a capacity, nobody exclusively and a place left under the smallest that any holder was granted.
+create function byteport.take_locks(of_incident text, of_token text, wanted jsonb)
+returns table (key text, guard text, holders text[], at_most integer) language plpgsql as $$
+declare
+    claim record;
+    one record;
+    now timestamptz;
+begin
+    perform pg_advisory_xact_lock(hashtextextended('lock:' || k, 1))
+    from (select distinct w ->> 'key' as k from jsonb_array_elements(wanted) w order by 1) named;
+    select phase, lease_token into claim from byteport.incidents where id = of_incident for no key update;
+    if not found or claim.phase = 'closed' or claim.lease_token is distinct from of_token then
+        raise exception 'the claim on % has passed on', of_incident using errcode = 'BP001';
+    end if;
+    now := byteport.clock();
+    delete from byteport.locks l where l.until < now and l.key in (select w ->> 'key' from jsonb_array_elements(wanted) w);
+    for one in
+        select w.*, others.all_of_them, others.alone, others.least
+        from rows from (jsonb_to_recordset(wanted) as (key text, exclusive boolean, capacity integer, guard text))
+                with ordinality as w (key, exclusive, capacity, guard, n),
+            lateral (
+                select array_agg(l.incident order by l.since, l.incident) as all_of_them,
+                       array_agg(l.incident order by l.since, l.incident) filter (where l.exclusive) as alone,
+                       min(l.capacity) filter (where l.capacity > 0) as least
+                from byteport.locks l where l.key = w.key and l.incident <> of_incident) others
+        order by w.n
+    loop
+        key := one.key;
+        guard := one.guard;
+        at_most := case when one.capacity > 0 then least(one.capacity, one.least) else 1 end;
+        holders := one.alone;
+        if one.capacity > 0 then
+            if holders is null and cardinality(one.all_of_them) >= at_most then
+                holders := one.all_of_them;
+            end if;
+        elsif one.exclusive then
+            holders := one.all_of_them;
+        end if;
+        if holders is not null then
+            return next;
+            return;
+        end if;
+    end loop;
+    -- one row a key: exclusive where any of its claimants is; a capacity is no exclusion
+    insert into byteport.locks as held (key, incident, exclusive, capacity, guard, since, until)
+    select w.key, of_incident, bool_or(w.exclusive and w.capacity = 0), max(w.capacity), (array_agg(w.guard order by w.n))[1],
+           now, now + interval '15 minutes'
+    from rows from (jsonb_to_recordset(wanted) as (key text, exclusive boolean, capacity integer, guard text))
+                with ordinality as w (key, exclusive, capacity, guard, n)
+    group by w.key order by w.key
+    on conflict on constraint locks_pkey do update
+    set exclusive = held.exclusive or excluded.exclusive, capacity = excluded.capacity, until = excluded.until;
+end $$;
+
+-- The last word before anything is changed. Locks first (no rebuild meanwhile, nobody else on these claims), then the
+-- claim, then the count. `word` is opened, known (it was opened before, and spends nothing more), outdated (the grant is
+-- of another epoch than `epoch`) or overspent (the n-th of `asking` has `used` of its window). `spends`: [{key, guard,
+-- kind, amount, at_most, seconds}], one a key; `asking`: [{key, at_most, seconds, amount}], those that may be refused.
+create function byteport.open_intent(
+    new_key text, of_incident text, of_token text, of_step integer, of_direction text, of_move text, the_action jsonb,
+    the_claims jsonb, before jsonb, of_subject text, is_lasting boolean, were_asked integer, undo_id text, the_undo jsonb,
+    undo_lasts interval, spends jsonb, asking jsonb, must_count boolean, granted_epoch bigint, told text, told_data jsonb,
+    out word text, out n bigint, out used bigint, out frees_at timestamptz, out epoch bigint, out intent byteport.intents)
+language plpgsql as $$
+declare
+    claim record;
+    now timestamptz;
+begin
+    perform pg_advisory_xact_lock_shared(hashtextextended('byteport.rebuild', 1));
+    perform pg_advisory_xact_lock(hashtextextended('claim:' || k, 1))
+    from (select s ->> 'key' as k from jsonb_array_elements(spends) s order by 1) named;
+    select phase, lease_token into claim from byteport.incidents where id = of_incident for no key update;
+    if not found or claim.phase = 'closed' or claim.lease_token is distinct from of_token then
+        raise exception 'the claim on % has passed on', of_incident using errcode = 'BP001';
+    end if;
+    select * into intent from byteport.intents i where i.key = new_key;
+    if found then
+        word := 'known';
+        return;
+    end if;
+    now := byteport.clock();
+    if must_count then
+        select e.epoch into epoch from byteport.budgets_epoch e;
+        if coalesce(epoch, 0) < 1 or granted_epoch <> epoch then
+            word := 'outdated';
+            return;
+        end if;
+        select c.n, r.used, r.frees_at into n, used, frees_at
+        from rows from (jsonb_to_recordset(asking) as (key text, at_most bigint, seconds double precision, amount bigint))
+                 with ordinality as c (key, at_most, seconds, amount, n),
+             lateral byteport.recount(c.key, new_key, c.at_most, c.seconds, c.amount, now) as r
+        where r.used + c.amount > c.at_most order by c.n limit 1;
+        if found then
+            word := 'overspent';
+            return;
+        end if;
+    end if;
+    insert into byteport.intents (key, incident, step, direction, move, action, claims, pre_state, opened_at, subject, lasting, asked)
+    values (new_key, of_incident, of_step, of_direction, of_move, the_action, the_claims, before, now, of_subject, is_lasting,
+            were_asked)
+    returning * into intent;
+    insert into byteport.spends (claim_key, intent, incident, guard, kind, amount, at_most, window_seconds, spent_at)
+    select s.key, new_key, of_incident, s.guard, s.kind, s.amount, s.at_most, s.seconds, now
+    from jsonb_to_recordset(spends) as s (key text, guard text, kind text, amount integer, at_most integer, seconds double precision)
+    order by s.key on conflict do nothing;
+    if the_undo is not null then
+        insert into byteport.obligations (id, incident, intent, step, move, undo, lasts, by_at)
+        values (undo_id, of_incident, new_key, of_step, of_move, the_undo, undo_lasts, now + undo_lasts);
+    end if;
+    perform byteport.append_events(of_incident, array['intent'], array[told], array[told_data]);
+    word := 'opened';
+end $$;
+
+-- `begin_attempt`, and the intent as it then stands.
+create function byteport.begin_intent(
+    intent_key text, of_incident text, of_token text, attempts_read integer, lasts interval, of_runbook text,
+    out word text, out intent byteport.intents) language plpgsql as $$
+begin
+    word := byteport.begin_attempt(intent_key, of_incident, of_token, attempts_read, lasts, of_runbook);
+    if word = 'begun' then
+        select * into intent from byteport.intents i where i.key = intent_key;
+    end if;
+end $$;
+
+-- How an intent ended, once; the first word counts. BP001 where an attempt has begun since it was read. What was never
+-- begun is given back and owes no undo; `frees` names when nothing of ours is left to undo: always, unanswered or never.
+create function byteport.settle_intent(
+    intent_key text, of_incident text, attempts_read integer, the_outcome jsonb, the_effect jsonb, refunds boolean, frees text,
+    told text, told_data jsonb) returns setof byteport.intents language plpgsql as $$
+declare
+    known byteport.intents;
+    gives_back boolean;
+begin
+    -- the incident's lock comes first, as everywhere: no attempt begins meanwhile, and the journal's line needs it
+    perform from byteport.incidents where id = of_incident for no key update;
+    select * into known from byteport.intents where key = intent_key;
+    if not found then
+        raise exception 'no intent %', intent_key using errcode = 'BP004';
+    end if;
+    if known.outcome is not null then
+        return next known;
+        return;
+    end if;
+    if known.attempts <> attempts_read then
+        raise exception 'attempt % of % has begun, this outcome is of %', known.attempts, intent_key, attempts_read
+            using errcode = 'BP001';
+    end if;
+    gives_back := refunds or known.attempts = 0;
+    update byteport.intents set outcome = the_outcome, settled_at = byteport.clock(), effect = coalesce(the_effect, effect)
+    where key = intent_key returning * into known;
+    if gives_back then
+        update byteport.spends set refunded_at = byteport.clock() where intent = intent_key and refunded_at is null;
+    end if;
+    if known.attempts = 0 or frees = 'always' or (frees = 'unanswered' and known.answered_at is null) then
+        update byteport.obligations set state = 'dropped', why = 'not our effect', settled_at = byteport.clock()
+        where intent = intent_key and state = 'owed';
+    end if;
+    perform byteport.append_events(
+        of_incident, array['settled'], array[told], array[told_data || jsonb_build_object('refund', gives_back)]);
+    return next known;
+end $$;
