@@ -22,6 +22,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
     """Everything that Celery is told. Raises BadConfiguration where no broker is configured."""
     return {
         "broker_url": settings.broker_dsn,
+        "broker_transport": "workers.broker:Transport",
         "beat_schedule": schedule(settings.pollers),
         **CONTENT,
         **DELIVERY,
@@ -119,6 +120,7 @@ def make_app() -> Celery:
     made = Celery("byteport", include=["workers.tasks"], set_as_current=True)
     made.add_defaults(lambda: celery_settings(Settings.load()))
     boot.connect()
+    made.steps["consumer"].add("workers.broker:EventsInBatches")
     return made
 
 
