@@ -17,7 +17,7 @@ from byteport.grammar.verdict import Claim, Count, Grant
 from byteport.model.base import Value
 from byteport.model.signal import Mode, Severity, Signal
 from byteport.model.target import Target
-from byteport.records.change import Change, Lease, LockConflict, LockWanted
+from byteport.records.change import Change, Claimed, Lease, LockConflict, LockWanted
 from byteport.records.delivery import Postmortem
 from byteport.records.event import Event, StoredEvent
 from byteport.records.evidence import Answer, GroupLease, Looked, StoredAnswer
@@ -159,6 +159,17 @@ class Ledger(Abandoned, Audited, People, Protocol):
 
     def store_groups(self, answered: Sequence[tuple[GroupLease, Sequence[Answer]]]) -> Looked:
         """`store_answers` for several groups of one round, all or none."""
+        ...
+
+    def store_and_claim(
+        self,
+        answered: Sequence[tuple[GroupLease, Sequence[Answer]]],
+        pages: Sequence[str],
+        driver: str,
+        phases: Sequence[str],
+        for_hands: Sequence[str],
+    ) -> tuple[Looked, Claimed | None]:
+        """`store_groups`, and where that completes the round a `claim` with all answers, in one statement."""
         ...
 
     def store_answers(self, group: GroupLease, answers: Sequence[Answer]) -> Looked:

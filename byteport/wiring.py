@@ -211,8 +211,9 @@ def build(
     bells = wakeups or (NoDoorbell() if role in ("drive", "intake") else _fleet_wakeups())
     outbox = Outbox(ledger, channels, policy.fallback_channel)
     engine = Engine(
-        ledger, budgets, readers, writers, pages, policy, bells, outbox, driver=driver, has_hands=role in ACTING
-    )
+        ledger, budgets, readers, writers, pages, policy, bells, outbox, driver=driver, has_hands=role in ACTING,
+        has_eyes=role == "probe",
+    )  # fmt: skip
     return Wired(
         settings, role, ledger, budgets, readers, writers, pages, found.broken, policy, engine, patients, hosts, own
     )  # fmt: skip

@@ -38,11 +38,6 @@ def _built() -> wiring.Wired:
     return wiring.build(Settings.load(), role=app.conf.get("byteport_role") or "cli", wakeups=wakeups())
 
 
-def has_eyes() -> bool:
-    """Whether this process has the reading logins, so that it asks by itself what is asked quickly."""
-    return bool(app.conf.get("byteport_role") == "probe")
-
-
 def preload() -> None:
     """Load, before the fork, every library and page that the children will use, and keep no connection of it.
 

@@ -18,7 +18,6 @@ from celery import Task
 
 from byteport.grammar.plan import Do
 from byteport.records.incident import Incident, Phase
-from workers import process
 from workers.app import app
 from workers.process import engine, wakeups, wired
 from workers.roles import limit_of
@@ -143,15 +142,20 @@ def _run(task: Task, incident_id: str, *phases: Phase, with_hands: tuple[Phase, 
     fits = fits_into(limit_of(task.name))
     go_on = partial(engine().run, incident_id, frozenset(phases), fits, with_hands)
     moved = go_on()
-    while process.has_eyes() and is_open(moved) and (moved is None or fits(moved)):
+    while engine().has_eyes and is_open(moved) and (moved is None or fits(moved)):
         looked = engine().look_here(incident_id)
         if looked is None or not looked.completes_the_round or (following := go_on()) is None:
             break
         moved = following
-    if is_open(moved):
-        wakeups().send_groups(incident_id, engine().groups_to_send(incident_id))
-    if moved is not None and moved.is_due_now:
+    if moved is not None and (moved.is_due_now or _is_for_other_eyes(moved)):
         wakeups().ring(moved.id, moved.phase, wants_hands=moved.wants_hands)
+    elif is_open(moved):
+        wakeups().send_groups(incident_id, engine().groups_to_send(incident_id))
+
+
+def _is_for_other_eyes(moved: Incident) -> bool:
+    """A round is out, and the task of its phase is for a process that asks by itself."""
+    return moved.pending > 0 and not engine().has_eyes and moved.phase in LOOKING
 
 
 def is_open(incident: Incident | None) -> bool:

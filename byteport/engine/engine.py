@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeAlias
 
 import structlog
 
-from byteport.engine import acting, deciding, ending, polling, storms, verifying
+from byteport.engine import acting, deciding, ending, looking, polling, storms, verifying
 from byteport.engine.gate import Gate
 from byteport.engine.gathering import ask_all
+from byteport.engine.giving_up import again, give_up
 from byteport.engine.intake import ByHand, Intake
 from byteport.engine.outbox import Outbox
 from byteport.engine.pages import Pages
 from byteport.engine.policy import Policy
 from byteport.engine.rebuilding import rebuild
 from byteport.engine.stranded import leave_to_people
-from byteport.engine.work import Work, follows, jittered
+from byteport.engine.work import Work, follows
 from byteport.errors import NotKnown, Permanent, Stale, Transient, Unavailable
 from byteport.grammar.evidence import fields_of
 from byteport.grammar.runbook import Runbook
 from byteport.model.signal import Signal
-from byteport.model.units import days, seconds
+from byteport.model.target import Target
+from byteport.model.units import days
 from byteport.ports import Readers, Writers
 from byteport.records.audit import Anchor
-from byteport.records.change import Change, Lease
-from byteport.records.event import Event
-from byteport.records.evidence import Looked
+from byteport.records.change import Change, Claimed, Lease
+from byteport.records.evidence import Answer, GroupLease, Looked, StoredAnswer
 from byteport.records.incident import Incident, Phase
-from byteport.redaction import redact
 from byteport.stores import Admission, Budgets, Ledger, Wakeups
 from byteport.stores_abandoned import Due
 
@@ -45,11 +45,19 @@ MOVES: Mapping[Phase, Callable[[Work], Change]] = {
     Phase.ESCALATE: ending.escalate,
     Phase.WRITE_UP: ending.write_up,
 }
-MOST_TRIES = 5
 ANCHORED = days(30)
 MOST_VAIN_CLAIMS = 5
-MOST_GROUPS_HERE = 4
 GoesOn: TypeAlias = Callable[[Incident, datetime], bool]
+Answers: TypeAlias = Sequence[StoredAnswer] | None
+
+
+@dataclass(frozen=True)
+class Moved:
+    """The incident as it now stands; the claim where it goes on, or the groups that this process has taken to ask."""
+
+    incident: Incident
+    kept: Lease | None = None
+    taken: Sequence[GroupLease] = ()
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,8 @@ class Engine:
     """`driver` is empty for the fleet; a process that drives one incident of its own has a name.
 
     `has_hands`: this process may reach targets, to act and to see whether an act has happened. `stands_in`: nobody who
-    has hands can be woken now, so people are told before everything is settled.
+    has hands can be woken now, so people are told before everything is settled. `has_eyes`: it asks what
+    it opens.
     """
 
     ledger: Ledger
@@ -71,6 +80,7 @@ class Engine:
     driver: str = ""
     has_hands: bool = True
     stands_in: bool = False
+    has_eyes: bool = False
 
     # -- in ----------------------------------------------------------------------------------------------------------
     def take(self, signal: Signal, by_hand: ByHand | None = None) -> Admission | None:
@@ -98,16 +108,13 @@ class Engine:
     def look_here(self, incident_id: str) -> Looked | None:
         """Ask in this very process what the open round asks: groups that answer quickly, all at the same time. None
         where there is none to ask. What is slow, or more than a few, is for the fleet (`groups_to_send`)."""
-        leases = self.ledger.take_quick_groups(incident_id, MOST_GROUPS_HERE)
+        leases = self.ledger.take_quick_groups(incident_id, looking.MOST_GROUPS)
         incident = self.ledger.incident(incident_id) if leases else None
         page = self.pages.by_name.get(incident.runbook) if incident is not None else None
         fields = [name for lease in leases for name in lease.fields]
         if incident is None or page is None or not set(fields) <= fields_of(page.evidence).keys():
             return None  # as in `look`: the leases lapse, and whoever has the page is asked
-        target = incident.signal.target
-        answers = ask_all(page, fields, target, self.readers, self.policy.options_of(page, target))
-        by_group = [(lease, [one for one in answers if one.field in lease.fields]) for lease in leases]
-        return self.ledger.store_groups(by_group)
+        return self.ledger.store_groups(self._asked(page, incident.signal.target, leases))
 
     def groups_to_send(self, incident_id: str) -> list[tuple[int, str]]:
         return self.ledger.groups_to_send(incident_id)
@@ -119,34 +126,43 @@ class Engine:
         A crash repeats at most one move, and every move is safe to repeat. Raises Unavailable when the ledger is gone.
         """
         claimed = self.ledger.claim(incident_id, self.pages.digests, self.driver)
-        moved = self._moved(*claimed, lambda _incident, _now: False) if claimed is not None else None
-        return moved[0] if moved is not None else None
+        moved = self._moved(*claimed, None, lambda _incident, _now: False) if claimed is not None else None
+        return moved.incident if moved is not None else None
 
-    def _moved(self, incident: Incident, lease: Lease, goes_on: GoesOn) -> tuple[Incident, Lease | None] | None:
-        """Decide and save; the incident as it now stands, and the claim where it goes on. None: another worker's."""
+    def _moved(self, incident: Incident, lease: Lease, answers: Answers, goes_on: GoesOn) -> Moved | None:
+        """Decide and save. None: another worker's by now."""
+        now = lease.now
         try:
-            change = self._with_child(self._decided(incident, lease, goes_on), incident, lease)
-            if goes_on(change.incident, lease.now):
+            now, change = self._decided(incident, lease, answers, goes_on)
+            change = self._with_child(change, incident, lease)
+            if goes_on(change.incident, now):
                 saved, kept = self.ledger.save_and_claim(change, lease)
-                return saved.model_copy(update={"is_due_now": saved.due_at <= kept.now}), kept
+                return Moved(saved.model_copy(update={"is_due_now": saved.due_at <= kept.now}), kept)
+            change = self._taking(change)
             saved = self.ledger.save(change, lease)
         except Stale:
             return None
         except Permanent as refused:  # the ledger will not have it so: a person looks
-            work = self._work(incident, lease)
-            saved = self.ledger.save(_give_up(work, f"the ledger refused the move: {refused}"), lease)
-        return saved.model_copy(update={"is_due_now": saved.due_at <= lease.now}), None
+            change = give_up(self._work(incident, lease), f"the ledger refused the move: {refused}")
+            saved = self.ledger.save(change, lease)
+        due = saved.model_copy(update={"is_due_now": saved.due_at <= now})
+        return Moved(due, None, looking.leases(change, due, lease.now))
 
-    def _decided(self, incident: Incident, lease: Lease, goes_on: GoesOn) -> Change:
+    def _taking(self, change: Change) -> Change:
+        """A round that is answered quickly is asked by who opens it, where that one can."""
+        page = self.pages.by_name.get(change.incident.runbook)
+        return looking.taking(change, page) if self.has_eyes and page is not None else change
+
+    def _decided(self, incident: Incident, lease: Lease, answers: Answers, goes_on: GoesOn) -> tuple[datetime, Change]:
         """One move, and those that follow from it without anything having been done in between: decisions are pure, so
         whoever repeats them after a crash comes to the same, and one line of the ledger keeps them all."""
-        work = self._work(incident, lease)
+        work = self._work(incident, lease, answers)
         change = self._decide(work)
-        while change.is_plain and goes_on(change.incident, lease.now) and follows(work.incident, change.incident):
+        while change.is_plain and goes_on(change.incident, work.now) and follows(work.incident, change.incident):
             work = work.then(change.incident)
             following = self._decide(work)
             change = following.with_(events=(*change.events, *following.events))
-        return change
+        return work.now, change
 
     def _decide(self, work: Work) -> Change:
         incident = work.incident
@@ -156,20 +172,20 @@ class Engine:
             return Change(incident=incident.model_copy(update={"due_at": incident.look_until}))
         told = incident.phase in (Phase.ESCALATE, Phase.WRITE_UP) and incident.escalated_at is not None
         if incident.claimed_in_vain >= MOST_VAIN_CLAIMS and not told:
-            return _give_up(work, f"claimed {incident.claimed_in_vain} times without a result")
+            return give_up(work, f"claimed {incident.claimed_in_vain} times without a result")
         try:
             return MOVES[incident.phase](work)
         except (Stale, Unavailable):
             raise
         except NotKnown as gap:
-            return _give_up(work, f"a plan asked for what no probe could tell: {gap}")
+            return give_up(work, f"a plan asked for what no probe could tell: {gap}")
         except Transient as problem:
-            return _again(work, str(problem))
+            return again(work, str(problem))
         except Permanent as problem:
-            return _give_up(work, str(problem))
+            return give_up(work, str(problem))
         except Exception as bug:  # a bug in a page pages a person, not the queue
             log.exception("bug", runbook=incident.runbook, incident=incident.id)
-            return _give_up(work, f"bug in {incident.runbook}: {bug!r}")
+            return give_up(work, f"bug in {incident.runbook}: {bug!r}")
 
     def _with_child(self, change: Change, incident: Incident, lease: Lease) -> Change:
         """A child has the mode that its own page has now, and never a looser one than its parent; a page that is not
@@ -192,10 +208,10 @@ class Engine:
         page = self.pages.by_name.get(change.child_runbook)
         return page if page is not None and self.pages.is_enabled(page) else None
 
-    def _work(self, incident: Incident, lease: Lease) -> Work:
+    def _work(self, incident: Incident, lease: Lease, answers: Answers = None) -> Work:
         gate = Gate(self.ledger, self.budgets, self.readers, self.writers, self.policy)
         page = self.pages[incident.runbook]
-        return Work(incident, lease, page, self.ledger, gate, self.policy, self.has_hands, self.stands_in)
+        return Work(incident, lease, page, self.ledger, gate, self.policy, self.has_hands, self.stands_in, answers)
 
     def stand_in(self, incident_id: str) -> Incident | None:
         """Where nobody who has hands takes it up: people are told what is known, and no target is reached."""
@@ -217,12 +233,32 @@ class Engine:
             is_ours = incident.phase in ours and (self.has_hands or not needs_hands)
             return is_ours and incident.due_at <= now and may_go_on(incident)
 
-        last: Incident | None = None
-        claimed = self.ledger.claim(incident_id, self.pages.digests, self.driver, sorted(phases), sorted(for_hands))
-        while claimed is not None and (moved := self._moved(*claimed, goes_on)) is not None:
-            last, kept = moved
-            claimed = (last, kept) if kept is not None else None
+        last, answers = None, None
+        wanted = (sorted(phases), sorted(for_hands))
+        claimed = self.ledger.claim(incident_id, self.pages.digests, self.driver, *wanted)
+        while claimed is not None and (moved := self._moved(*claimed, answers, goes_on)) is not None:
+            last, claimed = moved.incident, None
+            if moved.kept is not None:
+                claimed = (last, moved.kept)
+            elif moved.taken and (seen := self._looked(last, moved.taken, *wanted)) is not None:
+                claimed, answers = (seen.incident, seen.lease), seen.answers
         return last
+
+    def _looked(
+        self, incident: Incident, leases: Sequence[GroupLease], phases: Sequence[str], for_hands: Sequence[str]
+    ) -> Claimed | None:
+        """Ask, store, and claim again what the answers have made due. None: somebody else goes on."""
+        by_group = self._asked(self.pages[incident.runbook], incident.signal.target, leases)
+        _, claimed = self.ledger.store_and_claim(by_group, self.pages.digests, self.driver, phases, for_hands)
+        return claimed
+
+    def _asked(
+        self, page: Runbook, target: Target, leases: Sequence[GroupLease]
+    ) -> list[tuple[GroupLease, list[Answer]]]:
+        """All groups at the same time; what each was answered."""
+        fields = [name for lease in leases for name in lease.fields]
+        answers = ask_all(page, fields, target, self.readers, self.policy.options_of(page, target))
+        return [(lease, [one for one in answers if one.field in lease.fields]) for lease in leases]
 
     # -- keeping time ------------------------------------------------------------------------------------------------
     def wake_due(self, limit: int = 500) -> list[Due]:
@@ -260,28 +296,3 @@ class Engine:
         """One digest over all journals as they were then, for a log outside of the ledger. What the retention is about
         to forget is left out, so that the same time gives the same digest for weeks. Raises BadInput (too late)."""
         return self.ledger.anchor(as_of, min(ANCHORED, self.policy.retention / 2))
-
-
-def _again(work: Work, problem: str) -> Change:
-    """The same move after a while; a person after five tries."""
-    incident = work.incident
-    tries = incident.hiccups + 1
-    if tries >= MOST_TRIES and incident.phase not in (Phase.ESCALATE, Phase.WRITE_UP):
-        return _give_up(work, f"{problem} ({tries} tries)")
-    delay = jittered(min(seconds(2) * 2 ** min(tries, MOST_TRIES), timedelta(minutes=1)))
-    told = Event(kind="hiccup", text=str(redact(problem))[:500])
-    changed = incident.model_copy(update={"due_at": work.now + delay, "hiccups": tries})
-    return Change(incident=changed, events=(told,))
-
-
-def _give_up(work: Work, problem: str) -> Change:
-    """To a person; in plain words where the telling is what fails. Who was told already is left in peace: it is tried
-    again after a minute, and then ever less often."""
-    incident, told = work.incident, str(redact(problem))[:1000]
-    event = Event(kind="problem", text=told)
-    if incident.escalated_at is not None and incident.phase in (Phase.ESCALATE, Phase.WRITE_UP):
-        tries = min(incident.hiccups + 1, MOST_TRIES)
-        return work.wait(timedelta(minutes=1) * 2**tries, event, hiccups=tries)
-    if incident.phase is Phase.ESCALATE:
-        return ending.tell_plainly(work, told, event)
-    return work.escalate(told, event)

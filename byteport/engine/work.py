@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -21,7 +21,7 @@ from byteport.grammar.truth import Condition, Truth, truth_of
 from byteport.model.units import seconds
 from byteport.records.change import Change, Lease
 from byteport.records.event import Event, StoredEvent
-from byteport.records.evidence import Round
+from byteport.records.evidence import Round, StoredAnswer
 from byteport.records.incident import Incident, Phase
 from byteport.records.intent import Intent, Obligation
 from byteport.records.outcome import Done, Failed
@@ -46,11 +46,13 @@ class Work:
     policy: Policy
     has_hands: bool = True
     stands_in: bool = False
+    answers: Sequence[StoredAnswer] | None = None  # where they came with the claim
+    at: datetime | None = None
 
     @property
     def now(self) -> datetime:
-        """The ledger's clock when the claim was granted."""
-        return self.lease.now
+        """The ledger's clock when the claim was granted, or a step's outcome was settled since."""
+        return self.at or self.lease.now
 
     @property
     def is_looking(self) -> bool:
@@ -64,7 +66,7 @@ class Work:
         return gather(
             self.page,
             incident.signal.target,
-            self.ledger.answers(incident.id),
+            self.ledger.answers(incident.id) if self.answers is None else self.answers,
             self.now,
             self.policy.options_of(self.page, incident.signal.target),
             incident.acted_at,
@@ -144,10 +146,19 @@ class Work:
     def then(self, incident: Incident) -> Work:
         """The next move's view, of what this one has decided and nobody has saved yet. Nothing was looked at in
         between, so what was seen is the same; what was done may not be."""
-        following = replace(self, incident=incident)
-        if "evidence" in self.__dict__:
-            following.__dict__["evidence"] = self.__dict__["evidence"]
-        return following
+        if incident.cursor == self.incident.cursor:
+            following = replace(self, incident=incident)
+            if "evidence" in self.__dict__:
+                following.__dict__["evidence"] = self.__dict__["evidence"]
+            return following
+        following = replace(self, incident=incident, answers=None)
+        settled = [intent.settled_at for intent in following.intents if intent.settled_at is not None]
+        return replace(following, at=max([self.now, *settled])).knowing(following)
+
+    def knowing(self, other: Work) -> Work:
+        """With the intents that the other has read."""
+        self.__dict__["intents"] = other.intents
+        return self
 
     def look(self, names: tuple[str, ...], why: str, *, at_most: float = math.inf, **changes: Any) -> Change:
         """Open a round that asks for these fields; the same phase goes on when it is in, or at its deadline (`at_most`
@@ -203,13 +214,14 @@ class Work:
 
 
 def follows(before: Incident, after: Incident) -> bool:
-    """Whether the second phase may be decided on together with the first: nothing but decisions lies between, and no
-    time that counts. After a step that was carried out it may not: verification waits from when that was saved."""
+    """Whether the second phase may be decided on together with the first: what lies between is decided, or settled in
+    the ledger already, so whoever repeats it after a crash comes to the same. Another step waits for what is saved."""
     match before.phase, after.phase:
         case (Phase.PROBE, Phase.CLASSIFY) | (Phase.CLASSIFY, Phase.PLAN) | (Phase.ACT, Phase.VERIFY):
             return True
-        case (Phase.ACT, Phase.ACT):
-            return after.locked and not before.locked
+        case (Phase.ACT, Phase.ACT) if before.plan is not None:
+            at_its_end = after.cursor > before.cursor and after.cursor >= len(before.plan.steps)
+            return (after.locked and not before.locked) or at_its_end
         case _:
             return False
 

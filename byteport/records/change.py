@@ -11,7 +11,7 @@ from byteport.model.base import Value
 from byteport.model.signal import Mode, Signal
 from byteport.records.delivery import Message, Postmortem
 from byteport.records.event import Event
-from byteport.records.evidence import Round
+from byteport.records.evidence import Round, StoredAnswer
 from byteport.records.incident import Incident
 
 
@@ -38,6 +38,14 @@ class Lease(Value):
         return (self.until - self.now).total_seconds() - (since_boot() - self.asked_at) >= length.total_seconds()
 
 
+class Claimed(Value):
+    """A claim with what its incident has been answered so far."""
+
+    incident: Incident
+    lease: Lease
+    answers: tuple[StoredAnswer, ...]
+
+
 class Settlement(Value):
     """How an obligation ended: `state` is done, dropped or escalated."""
 
@@ -47,11 +55,13 @@ class Settlement(Value):
 
 
 class Change(Value):
-    """The incident as it shall stand, and everything that goes with it, all or none."""
+    """The incident as it shall stand, and everything that goes with it, all or none. `taken`: the groups of the look
+    that whoever saves it asks itself, each with the token under which it does."""
 
     incident: Incident
     events: tuple[Event, ...] = ()
     look: Round | None = None
+    taken: dict[str, str] = Field(default_factory=dict)
     messages: tuple[Message, ...] = ()
     postmortem: Postmortem | None = None
     settled: tuple[Settlement, ...] = ()

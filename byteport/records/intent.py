@@ -41,6 +41,7 @@ class Intent(Value):
     answered_at: AwareDatetime | None = None
     effect: Effect | None = None
     outcome: Settled | None = None
+    settled_at: AwareDatetime | None = None
 
     @property
     def left(self) -> int:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from byteport.adapters.ledger.base import Stored
-from byteport.adapters.ledger.rows import Row, json
+from byteport.adapters.ledger.moves import claiming, lease_of
+from byteport.adapters.ledger.rows import Row, json, read_incident
+from byteport.records.change import Claimed, since_boot
 from byteport.records.evidence import Answer, GroupLease, Looked, StoredAnswer
 
 _SEND = """
@@ -45,19 +47,10 @@ returning g.*, t.now
 _STORE = "select stored, completes, its_phase from byteport.store_answers(%s, %s, %s)"
 QUICK_SECONDS = 15.0
 
-# What was asked in a round that is over and never answered is a failure of that round: an older answer must not stand
-# in for it. Rounds before the first answer have none to stand in, and are not what `before` was.
-_ANSWERS = """
-select round, field, fact, failure, duration_ms, taken_at from byteport.evidence where incident = %(id)s
-union all
-select g.round, f.field, 'null'::jsonb, jsonb_build_object('kind', 'timeout', 'text', 'nobody answered in time'),
-       0, coalesce(g.sent_at, t.now)
-from byteport.incidents i, byteport.probe_groups g, unnest(g.fields) as f (field), (select byteport.clock() as now) t
-where i.id = %(id)s and g.incident = i.id
-  and (g.round < i.round or i.pending = 0 or (i.state ->> 'look_until')::timestamptz <= t.now)
-  and not exists (select from byteport.evidence e where e.incident = i.id and e.round = g.round and e.field = f.field)
-  and exists (select from byteport.evidence e where e.incident = i.id and e.round <= g.round)
-order by round, taken_at, field
+_ANSWERS = "select * from byteport.answers_of(%s)"
+_STORE_AND_CLAIM = """
+select s.stored, s.completes, s.its_phase, s.answers, (s.incident).*
+from byteport.store_and_claim(%s, %s, %s, %s, %s, %s, %s, %s) s
 """
 
 
@@ -86,13 +79,29 @@ class EvidenceRounds(Stored):
         (row,) = self.rows(_STORE, [first.incident, first.round, told])
         return Looked(stored=row["stored"], completes_the_round=row["completes"], phase=row["its_phase"])
 
+    def store_and_claim(
+        self, answered: Sequence[tuple[GroupLease, Sequence[Answer]]], pages: Sequence[str], driver: str,
+        phases: Sequence[str], for_hands: Sequence[str],
+    ) -> tuple[Looked, Claimed | None]:  # fmt: skip
+        first, _ = answered[0]
+        told = json([_as_stored(group, answers) for group, answers in answered])
+        asked_at = since_boot()
+        (row,) = self.rows(
+            _STORE_AND_CLAIM, [first.incident, first.round, told, *claiming(pages, driver, phases, for_hands)]
+        )
+        looked = Looked(stored=row["stored"], completes_the_round=row["completes"], phase=row["its_phase"])
+        if row["id"] is None:
+            return looked, None
+        answers = tuple(StoredAnswer.model_validate(one) for one in row["answers"])
+        return looked, Claimed(incident=read_incident(row), lease=lease_of(row, asked_at), answers=answers)
+
     def take_quick_groups(self, incident_id: str, most: int) -> list[GroupLease]:
         """What was sent to another before and is sent here again loses its taker, as in `groups_to_send`."""
         found = self.rows(_TAKE_QUICK, {"id": incident_id, "most": most, "quick": QUICK_SECONDS})
         return [_lease_of(row) for row in sorted(found, key=lambda row: str(row["grp"]))]
 
     def answers(self, incident_id: str) -> list[StoredAnswer]:
-        return [StoredAnswer.model_validate(row) for row in self.rows(_ANSWERS, {"id": incident_id})]
+        return [StoredAnswer.model_validate(row) for row in self.rows(_ANSWERS, [incident_id])]
 
 
 def _lease_of(row: Row) -> GroupLease:

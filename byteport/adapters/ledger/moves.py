@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from byteport.adapters.ledger.base import Stored, append, lock_as_holder, lock_incident, now_of, renew_locks
 from byteport.adapters.ledger.connection import Cursor
@@ -14,28 +15,7 @@ from byteport.records.event import Event
 from byteport.records.incident import Incident, Phase
 from byteport.stores_abandoned import Due, Orphan
 
-# A waiter finds its conditions asked again on the row as it then stands, and `clock()` read again.
-_CLAIM = """
-with claimed as (
-update byteport.incidents set
-    lease_token = nextval('byteport.fencing') || '.' || replace(gen_random_uuid()::text, '-', ''),
-    (claimed_at, lease_until) = (select t.now, t.now + interval '40 seconds' from (select byteport.clock() as now) t),
-    claims_in_vain = claims_in_vain + 1, claimed_by = %(holder)s,
-    nudges_read = nudges, signals_read = signals_seen, commands_read = commands,
-    driver = %(driver)s,
-    driver_until = case when %(driver)s <> '' then byteport.clock() + interval '60 seconds' end
-where id = %(id)s and phase <> 'closed' and due_at <= byteport.clock()
-  and (lease_until is null or lease_until <= byteport.clock())
-  and page = any(%(pages)s)
-  and (driver = %(driver)s or (%(driver)s = '' and driver_until < byteport.clock()))
-  and (%(phases)s::text[] is null or phase = any(
-       case when coalesce((state ->> 'wants_hands')::boolean, false) then %(hands)s::text[] else %(phases)s end))
-returning *, claimed_at as now
-), renewed as (
-    update byteport.locks l set until = claimed.now + interval '15 minutes' from claimed where l.incident = claimed.id
-)
-select * from claimed
-"""
+_CLAIM = "select *, claimed_at as now from byteport.claim(%s, %s, %s, %s, %s, %s)"
 
 # Locks of open incidents are renewed on the way: while somebody sweeps, none of them lapses.
 _WAKE = """
@@ -100,20 +80,10 @@ class Moves(Stored):
         """One statement decides. `claimed_in_vain` counts the claims since the last save, this one among them; an
         incident whose plan cannot be read here comes without it and counts as claimed in vain."""
         asked_at = since_boot()
-        row = self.row(
-            _CLAIM,
-            {
-                "id": incident_id, "pages": list(pages), "driver": driver, "holder": this_process(),
-                "phases": None if phases is None else [str(one) for one in phases],
-                "hands": [str(one) for one in for_hands],
-            },
-        )  # fmt: skip
+        row = self.row(_CLAIM, [incident_id, *claiming(pages, driver, phases, for_hands)])
         if row is None:
             return None
-        lease = Lease(
-            incident=row["id"], token=row["lease_token"], until=row["lease_until"], now=row["now"], asked_at=asked_at
-        )
-        return read_incident(row), lease
+        return read_incident(row), lease_of(row, asked_at)
 
     def renew(self, lease: Lease) -> Lease:
         def extend(cursor: Cursor) -> Lease:
@@ -192,6 +162,18 @@ class Moves(Stored):
             _adopt(cursor, row, page, reason, _afterwards(row, begun=begun))
 
         self.run(give)
+
+
+def claiming(pages: Sequence[str], driver: str, phases: Sequence[str] | None, for_hands: Sequence[str]) -> list[Any]:
+    """Who claims, and what it may claim, as `byteport.claim` takes it after the incident."""
+    wanted = None if phases is None else [str(one) for one in phases]
+    return [list(pages), this_process(), driver, wanted, [str(one) for one in for_hands]]
+
+
+def lease_of(row: Row, asked_at: float) -> Lease:
+    return Lease(
+        incident=row["id"], token=row["lease_token"], until=row["lease_until"], now=row["claimed_at"], asked_at=asked_at
+    )
 
 
 def _let_go(cursor: Cursor, tokens: Sequence[str]) -> list[Row]:

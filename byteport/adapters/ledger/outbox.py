@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from byteport.adapters.ledger.base import Stored, advise, append, now_of
+from byteport.adapters.ledger.base import Stored, append
 from byteport.adapters.ledger.connection import Cursor
-from byteport.adapters.ledger.rows import Row, clean, delivery_of, json
+from byteport.adapters.ledger.rows import clean, delivery_of, json
 from byteport.records.delivery import Delivery, Message, Receipt
 from byteport.records.event import Event
 
@@ -30,29 +30,6 @@ returning d.*, (select r.reference from byteport.deliveries r
                 where d.repeats in (o.id, o.repeats) and i.phase <> 'closed' and i.id <> d.incident) as closes
 """
 
-# What a person has ended is over: whatever comes after it is a matter of its own. A matter of many incidents (a storm)
-# is not over with one of them.
-_EARLIER = """
-select d.id, d.repeats, d.message, i.phase is not null and i.phase = 'closed' as is_over
-from byteport.deliveries d left join byteport.incidents i on i.id = d.incident
-where d.dedup_key = %s and d.channel = %s and d.state in ('due', 'sending', 'sent')
-  and (d.message ->> 'dry_run')::boolean = %s and d.created_at > %s
-  and (i.id is null or %s or not (i.phase = 'closed' and i.ending in ('closed', 'cancelled')))
-order by d.created_at desc, d.id desc
-"""
-
-# What a person was told of an incident first on a channel: its end is told there.
-_FIRST_TOLD = """
-select coalesce(repeats, id) as root from byteport.deliveries
-where incident = %s and channel = %s and message ->> 'kind' in ('escalation', 'approval') and state <> 'failed'
-order by created_at, id limit 1
-"""
-_TOLD_OF_STORM = """
-select d.id from byteport.storms s join byteport.deliveries d on d.dedup_key = 'escalation|' || s.runbook || '|storm'
-where s.ended_at is null and d.dedup_key = %s and d.channel = %s and d.created_at >= s.began_at
-  and d.message ->> 'kind' = 'escalation' and d.state in ('due', 'sending', 'sent')
-order by d.created_at, d.id limit 1
-"""
 ADDS = ("resolution", "acknowledgement")
 
 _STILL = """
@@ -110,7 +87,7 @@ class OutboxRows(Stored):
 
     def notify(self, messages: Sequence[Message]) -> None:
         """Messages that concern no incident."""
-        self.run(lambda cursor: post(cursor, None, messages, now_of(cursor)))
+        self.run(lambda cursor: post(cursor, None, messages))
 
     def deliveries_of(self, incident_id: str) -> list[Delivery]:
         """Oldest first, suppressed repeats included."""
@@ -125,70 +102,20 @@ class OutboxRows(Stored):
         return [delivery_of(row) for row in found]
 
 
-def post(cursor: Cursor, incident: str | None, messages: Sequence[Message], now: datetime) -> None:
-    """Messages become deliveries. Inside a matter's window a message adds to the first one, or, where it says what was
-    said last of an incident that is still open, is kept as suppressed. How an incident ended, and who took it, is added
-    to what was told of it first. None: it concerns no incident."""
-    advise(cursor, "matter", [f"{message.channel}:{message.dedup_key}" for message in messages])
-    for place, message in enumerate(messages):
-        earlier = _earlier(cursor, message, now, of_many=incident is None)
-        state, repeats = _state(message, earlier)
-        if message.dedup_key.endswith("|storm") and (root := _told_of_storm(cursor, message)) is not None:
-            state, repeats = "suppressed", root
-        if repeats is None and message.kind in ADDS:
-            repeats = _first_told(cursor, incident, message)
-        at = now + timedelta(microseconds=place)  # in the order in which they were said
-        cursor.execute(
-            """
-            insert into byteport.deliveries
-                (id, incident, channel, dedup_key, message, state, created_at, due_at, repeats)
-            values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
-            """,
-            [
-                f"dlv-{secrets.token_hex(8)}",
-                incident,
-                clean(message.channel),
-                clean(message.dedup_key),
-                json(message),
-                state,
-                at,
-                now,
-                repeats,
-            ],
-        )
+def post(cursor: Cursor, incident: str | None, messages: Sequence[Message]) -> None:
+    """Messages become deliveries, by the rules that stand in the function. None: they concern no incident."""
+    cursor.execute("select byteport.post(%s, %s)", [incident, json(as_posted(messages))])
 
 
-def _earlier(cursor: Cursor, message: Message, now: datetime, *, of_many: bool) -> list[Row]:
-    since = now - timedelta(seconds=message.dedup_seconds)
-    cursor.execute(_EARLIER, [clean(message.dedup_key), clean(message.channel), message.dry_run, since, of_many])
-    return list(cursor.fetchall())
-
-
-def _state(message: Message, earlier: Sequence[Row]) -> tuple[str, str | None]:
-    """And the delivery that it repeats: the first of the matter."""
-    if not earlier:
-        return "due", None
-    last: dict[str, Any] = earlier[0]["message"]
-    root = earlier[0]["repeats"] or earlier[0]["id"]
-    said = (clean(message.title), clean(message.text), message.kind)
-    is_said = said == (last["title"], last["text"], last["kind"]) and not earlier[0]["is_over"]
-    return ("suppressed" if is_said else "due"), root
-
-
-def _told_of_storm(cursor: Cursor, message: Message) -> str | None:
-    """The delivery that told of the beginning of a storm of which something is left; whatever was said of it since, and
-    however long ago it was, nobody hears of its beginning again."""
-    if message.kind != "escalation":
-        return None
-    cursor.execute(_TOLD_OF_STORM, [clean(message.dedup_key), clean(message.channel)])
-    found = cursor.fetchone()
-    return None if found is None else str(found["id"])
-
-
-def _first_told(cursor: Cursor, incident: str | None, message: Message) -> str | None:
-    cursor.execute(_FIRST_TOLD, [incident, clean(message.channel)])
-    found = cursor.fetchone()
-    return None if found is None else str(found["root"])
+def as_posted(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": f"dlv-{secrets.token_hex(8)}", "channel": message.channel, "dedup_key": message.dedup_key,
+            "message": message, "seconds": message.dedup_seconds, "dry_run": message.dry_run, "kind": message.kind,
+            "title": message.title, "text": message.text, "adds": message.kind in ADDS,
+        }
+        for message in messages
+    ]  # fmt: skip
 
 
 def _lock(cursor: Cursor, delivery: Delivery) -> None:

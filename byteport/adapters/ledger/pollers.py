@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from byteport.adapters.ledger.base import Stored, now_of
+from byteport.adapters.ledger.base import Stored
 from byteport.adapters.ledger.connection import Cursor
 from byteport.adapters.ledger.outbox import post
 from byteport.adapters.ledger.rows import clean, maybe, plain
@@ -118,7 +118,7 @@ class PollerRows(Stored):
             cursor.execute(_CHANGED, {"configuration": clean(configuration)})
             changed = [PollerRow.model_validate(row) for row in cursor.fetchall()]
             for poller in changed:
-                post(cursor, None, words(poller), now_of(cursor))
+                post(cursor, None, words(poller))
                 cursor.execute(
                     """
                     update byteport.pollers set told_at = case when told_at is null then byteport.clock() end

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from byteport.adapters.ledger.base import Stored, ended, lock_as_holder, now_of
+from byteport.adapters.ledger.base import Stored, ended, lock_as_holder
 from byteport.adapters.ledger.connection import Cursor
 from byteport.adapters.ledger.intents import settle_obligation
-from byteport.adapters.ledger.outbox import post
+from byteport.adapters.ledger.outbox import as_posted
 from byteport.adapters.ledger.rows import Row, clean, json, read_incident, state_of
 from byteport.adapters.ledger.signals import admit
 from byteport.errors import Permanent, Stale
 from byteport.records.change import Change, Lease, since_boot
-from byteport.records.delivery import Postmortem
 from byteport.records.event import Event
 from byteport.records.incident import Incident, Phase
 from byteport.stores import Opening
@@ -22,8 +21,15 @@ _SAVE = """
 select s.*, s.claimed_at as now from byteport.save_move(
     %(id)s, %(token)s, %(version)s, %(page)s, %(phase)s, %(mode)s, %(ending)s, %(reason)s, %(state)s, %(due_at)s,
     %(command)s, %(command_by)s, %(command_why)s, %(acted_at)s, %(escalated_at)s, %(pending)s, %(locked)s,
-    %(lets_go)s, %(kinds)s, %(texts)s, %(datas)s, %(looks)s, %(groups)s, %(lease)s, %(deadline)s, %(goes_on)s) s
+    %(lets_go)s, %(kinds)s, %(texts)s, %(datas)s, %(looks)s, %(groups)s, %(lease)s, %(deadline)s, %(tokens)s,
+    %(story)s, %(story_text)s, %(goes_on)s) s
 """
+
+# Nothing is posted where the move is not saved.
+_POSTING = """
+), posted as materialized (select byteport.post(id, %(messages)s) from saved) select saved.* from saved, posted
+"""
+_SAVE_AND_POST = "with saved as materialized (" + _SAVE + _POSTING
 
 
 class Saving(Stored):
@@ -42,12 +48,12 @@ class Saving(Stored):
     def _saved(self, change: Change, lease: Lease, *, goes_on: bool) -> Row:
         """A move that leaves nothing but the incident and its journal is one statement; else a transaction."""
         asked = _asked(change, lease, goes_on=goes_on)
-        has_more = change.child or change.postmortem or change.messages or change.settled
+        has_more = change.child or change.settled
         with ended():
             if has_more:
                 found = self.run(lambda cursor: _with_the_rest(cursor, change, lease, asked))
             else:
-                found = self.row(_SAVE, asked)
+                found = self.row(_SAVE_AND_POST if change.messages else _SAVE, asked)
         if found is None:
             raise Stale(f"a signal came while {lease.incident} was being closed")
         return found
@@ -69,6 +75,10 @@ def _asked(change: Change, lease: Lease, *, goes_on: bool) -> dict[str, Any]:
         "texts": [clean(e.text) for e in change.events], "datas": [json(e.data) for e in change.events],
         "looks": look is not None, "groups": json(groups), "lease": look.lease_seconds if look is not None else 0.0,
         "deadline": look.deadline_seconds if look is not None else 0.0, "goes_on": goes_on,
+        "tokens": json({clean(name): token for name, token in change.taken.items()}),
+        "story": json(change.postmortem.record) if change.postmortem is not None else None,
+        "story_text": clean(change.postmortem.markdown) if change.postmortem is not None else "",
+        "messages": json(as_posted(change.messages)) if change.messages else None,
     }  # fmt: skip
 
 
@@ -87,13 +97,9 @@ def _with_the_rest(cursor: Cursor, change: Change, lease: Lease, asked: dict[str
         "kinds": [clean(e.kind) for e in told], "texts": [clean(e.text) for e in told],
         "datas": [json(e.data) for e in told],
     }  # fmt: skip
-    cursor.execute(_SAVE.encode(), asked | journal)
+    cursor.execute((_SAVE_AND_POST if change.messages else _SAVE).encode(), asked | journal)
     if (saved := cursor.fetchone()) is None:
         return None
-    if change.postmortem is not None:
-        _write(cursor, change.postmortem)
-    if change.messages:
-        post(cursor, change.incident.id, change.messages, now_of(cursor))
     for settlement in change.settled:
         settle_obligation(cursor, settlement)
     return saved
@@ -118,14 +124,3 @@ def _hand_over(cursor: Cursor, change: Change, row: Row) -> list[Event]:
     admission = admit(cursor, opening)
     told = {"child": admission.incident, "runbook": change.child_runbook, "absorbed": admission.absorbed}
     return [Event(kind="handed_over", text=f"to {change.child_runbook} as {admission.incident}", data=told)]
-
-
-def _write(cursor: Cursor, postmortem: Postmortem) -> None:
-    cursor.execute(
-        """
-        insert into byteport.postmortems (incident, record, markdown, written_at) values (%s, %s, %s, byteport.clock())
-        on conflict (incident) do update
-        set record = excluded.record, markdown = excluded.markdown, written_at = excluded.written_at
-        """,
-        [postmortem.incident, json(postmortem.record), clean(postmortem.markdown)],
-    )

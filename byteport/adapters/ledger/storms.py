@@ -90,7 +90,7 @@ def _tended(
         following = now + later[said] if said < len(later) else None
         kept |= {"digests": said, "next_at": following if news or row["next_at"] is None else row["next_at"]}
     if news:
-        post(cursor, None, words(storm), now)
+        post(cursor, None, words(storm))
     cursor.execute(
         "update byteport.storms set digests = %(digests)s, next_at = %(next_at)s, over_at = %(over_at)s, "
         "ended_at = %(ended_at)s where runbook = %(runbook)s",

@@ -94,7 +94,7 @@ def _tell(cursor: Cursor, row: Row, reason: str, messages: Sequence[Message], no
     if row["state"].get("stranded"):
         cursor.execute("update byteport.incidents set due_at = %(again)s where id = %(id)s", again)
         return
-    post(cursor, row["id"], messages, now)
+    post(cursor, row["id"], messages)
     cursor.execute(_LEAVE, again)
     told = {"channels": [message.channel for message in messages]}
     append(cursor, row["id"], [Event(kind="escalation", text=reason, data=told)])

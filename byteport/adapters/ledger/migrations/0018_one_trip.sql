@@ -28,13 +28,15 @@ $$;
 
 -- The end of a move, by who holds the claim: BP001 where that has passed on, BP002 where it would close over something
 -- that is not settled. No row where a signal came while it was being closed: the claim ends, and the move is repeated.
--- `goes_on` keeps the claim for another move and reads with it whatever came meanwhile.
+-- `goes_on` keeps the claim for another move and reads with it whatever came meanwhile. `look_tokens`, by group, are of who
+-- saves this: those groups of the round that is opened are taken by it at once.
 create function byteport.save_move(
     of_incident text, of_token text, read_version bigint, new_page text, new_phase text, new_mode text, new_ending text,
     new_reason text, new_state jsonb, new_due timestamptz, new_command text, new_command_by text, new_command_why text,
     first_acted timestamptz, first_escalated timestamptz, still_pending integer, is_locked boolean, lets_go boolean,
     kinds text[], texts text[], datas jsonb[], looks boolean, look_groups jsonb, look_lease double precision,
-    look_deadline double precision, goes_on boolean) returns setof byteport.incidents language plpgsql as $$
+    look_deadline double precision, look_tokens jsonb, story jsonb, story_text text, goes_on boolean)
+returns setof byteport.incidents language plpgsql as $$
 declare
     known record;
     now timestamptz;
@@ -71,8 +73,11 @@ begin
         end if;
     end if;
     if looks then
-        insert into byteport.probe_groups (incident, round, grp, fields, lease_seconds)
-        select of_incident, known.round + 1, g.name, array(select jsonb_array_elements_text(g.fields)), look_lease
+        insert into byteport.probe_groups (
+            incident, round, grp, fields, lease_seconds, token, sent_at, sendings, taken_until)
+        select of_incident, known.round + 1, g.name, array(select jsonb_array_elements_text(g.fields)), look_lease,
+            look_tokens ->> g.name, case when look_tokens ? g.name then now end, (look_tokens ? g.name)::integer,
+            case when look_tokens ? g.name then now + make_interval(secs => look_lease) end
         from jsonb_each(look_groups) as g (name, fields);
         get diagnostics groups = row_count;
         -- a round without a later date is due at its deadline; one that asks nobody is due at once
@@ -89,6 +94,11 @@ begin
         update byteport.locks set until = now + interval '15 minutes' where incident = of_incident;
     end if;
     perform byteport.append_events(of_incident, kinds, texts, datas) where cardinality(kinds) > 0;
+    if story is not null then
+        insert into byteport.postmortems (incident, record, markdown, written_at) values (of_incident, story, story_text, now)
+        on conflict (incident) do update
+        set record = excluded.record, markdown = excluded.markdown, written_at = excluded.written_at;
+    end if;
     return query update byteport.incidents set
         page = new_page, phase = new_phase, mode = new_mode, round = known.round + looks::integer, pending = pends,
         ending = new_ending, reason = new_reason, version = version + 1, state = new_state,
@@ -325,4 +335,126 @@ begin
     perform byteport.append_events(
         of_incident, array['settled'], array[told], array[told_data || jsonb_build_object('refund', gives_back)]);
     return next known;
+end $$;
+
+-- All answers of an incident, oldest round first. What was asked in a round that is over and never answered is a failure of
+-- that round: an older answer must not stand in for it. Rounds before the first answer have none to stand in, and are not
+-- what `before` was.
+create function byteport.answers_of(of_incident text)
+returns table (round integer, field text, fact jsonb, failure jsonb, duration_ms double precision, taken_at timestamptz)
+language sql stable as $$
+    select e.round, e.field, e.fact, e.failure, e.duration_ms, e.taken_at from byteport.evidence e where e.incident = of_incident
+    union all
+    select g.round, f.field, 'null'::jsonb, jsonb_build_object('kind', 'timeout', 'text', 'nobody answered in time'),
+           0, coalesce(g.sent_at, t.now)
+    from byteport.incidents i, byteport.probe_groups g, unnest(g.fields) as f (field), (select byteport.clock() as now) t
+    where i.id = of_incident and g.incident = i.id
+      and (g.round < i.round or i.pending = 0 or (i.state ->> 'look_until')::timestamptz <= t.now)
+      and not exists (select from byteport.evidence e where e.incident = i.id and e.round = g.round and e.field = f.field)
+      and exists (select from byteport.evidence e where e.incident = i.id and e.round <= g.round)
+    order by 1, 6, 2
+$$;
+
+-- A claim: whose move it is from now on, for 40 s. No row: not due, closed, another's, driven by another process, of a page
+-- that is not known here, or in a phase that is not for whoever asks. A waiter finds its conditions asked again on the row
+-- as it then stands, and the clock read again. The locks of its plan are renewed with it.
+create function byteport.claim(
+    of_incident text, pages text[], holder text, of_driver text, phases text[], for_hands text[])
+returns setof byteport.incidents language sql as $$
+    with claimed as (
+        update byteport.incidents set
+            lease_token = nextval('byteport.fencing') || '.' || replace(gen_random_uuid()::text, '-', ''),
+            (claimed_at, lease_until) = (select t.now, t.now + interval '40 seconds' from (select byteport.clock() as now) t),
+            claims_in_vain = claims_in_vain + 1, claimed_by = holder,
+            nudges_read = nudges, signals_read = signals_seen, commands_read = commands, driver = of_driver,
+            driver_until = case when of_driver <> '' then byteport.clock() + interval '60 seconds' end
+        where id = of_incident and phase <> 'closed' and due_at <= byteport.clock()
+          and (lease_until is null or lease_until <= byteport.clock())
+          and page = any(pages)
+          and (driver = of_driver or (of_driver = '' and driver_until < byteport.clock()))
+          and (phases is null or phase = any(
+               case when coalesce((state ->> 'wants_hands')::boolean, false) then for_hands else phases end))
+        returning *
+    ), renewed as (
+        update byteport.locks l set until = c.claimed_at + interval '15 minutes' from claimed c where l.incident = c.id
+    )
+    select * from claimed
+$$;
+
+-- Store what was asked, and where that completes the round claim the incident at once: whoever has looked goes on.
+create function byteport.store_and_claim(
+    of_incident text, of_round integer, answered jsonb, pages text[], holder text, of_driver text, phases text[],
+    for_hands text[], out stored boolean, out completes boolean, out its_phase text, out incident byteport.incidents,
+    out answers jsonb) language plpgsql as $$
+begin
+    select s.stored, s.completes, s.its_phase into stored, completes, its_phase
+    from byteport.store_answers(of_incident, of_round, answered) s;
+    if completes then
+        select c.* into incident from byteport.claim(of_incident, pages, holder, of_driver, phases, for_hands) c;
+        if incident.id is not null then
+            select jsonb_agg(to_jsonb(a)) into answers from byteport.answers_of(of_incident) a;
+        end if;
+    end if;
+end $$;
+
+-- Messages become deliveries: [{id, channel, dedup_key, message, seconds, dry_run, kind, title, text, adds}]. Inside a
+-- matter's window a message adds to the first one, or, where it says what was said last of an incident that is still open,
+-- is kept as suppressed. How an incident ended, and who took it, is added to what was told of it first. What a person has
+-- ended is over: whatever comes after it is a matter of its own. A matter of many incidents (a storm) is not over with one
+-- of them, and nobody hears of its beginning twice, however long it lasts.
+create function byteport.post(of_incident text, messages jsonb) returns void language plpgsql as $$
+declare
+    one record;
+    before record;
+    now timestamptz := byteport.clock();
+    root text;
+    its_state text;
+    first text;
+begin
+    perform pg_advisory_xact_lock(hashtextextended('matter:' || k, 1))
+    from (select distinct (m ->> 'channel') || ':' || (m ->> 'dedup_key') as k from jsonb_array_elements(messages) m order by 1) o;
+    for one in
+        select * from rows from (jsonb_to_recordset(messages) as (
+            id text, channel text, dedup_key text, message jsonb, seconds double precision, dry_run boolean, kind text, title text,
+            "text" text, adds boolean)) with ordinality as m (
+            id, channel, dedup_key, message, seconds, dry_run, kind, title, txt, adds, n)
+        order by n
+    loop
+        its_state := 'due';
+        root := null;
+        select d.id, d.repeats, d.message, coalesce(i.phase = 'closed', false) as is_over into before
+        from byteport.deliveries d left join byteport.incidents i on i.id = d.incident
+        where d.dedup_key = one.dedup_key and d.channel = one.channel and d.state in ('due', 'sending', 'sent')
+          and (d.message ->> 'dry_run')::boolean = one.dry_run and d.created_at > now - make_interval(secs => one.seconds)
+          and (i.id is null or of_incident is null or not (i.phase = 'closed' and i.ending in ('closed', 'cancelled')))
+        order by d.created_at desc, d.id desc limit 1;
+        if found then
+            root := coalesce(before.repeats, before.id);
+            if not before.is_over and before.message ->> 'title' = one.title and before.message ->> 'text' = one.txt
+               and before.message ->> 'kind' = one.kind then
+                its_state := 'suppressed';
+            end if;
+        end if;
+        if one.kind = 'escalation' and one.dedup_key like '%|storm' then
+            select d.id into first
+            from byteport.storms s join byteport.deliveries d on d.dedup_key = 'escalation|' || s.runbook || '|storm'
+            where s.ended_at is null and d.dedup_key = one.dedup_key and d.channel = one.channel
+              and d.created_at >= s.began_at and d.message ->> 'kind' = 'escalation' and d.state in ('due', 'sending', 'sent')
+            order by d.created_at, d.id limit 1;
+            if found then
+                its_state := 'suppressed';
+                root := first;
+            end if;
+        end if;
+        if root is null and one.adds then
+            select coalesce(repeats, id) into root from byteport.deliveries
+            where incident = of_incident and channel = one.channel and message ->> 'kind' in ('escalation', 'approval')
+              and state <> 'failed'
+            order by created_at, id limit 1;
+        end if;
+        -- in the order in which they were said
+        insert into byteport.deliveries (id, incident, channel, dedup_key, message, state, created_at, due_at, repeats)
+        values (one.id, of_incident, one.channel, one.dedup_key, one.message, its_state,
+                now + make_interval(secs => (one.n - 1) / 1e6), now, root);
+    end loop;
 end $$;
