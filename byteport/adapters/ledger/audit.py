@@ -13,13 +13,14 @@ from byteport.records.audit import Anchor, ChainBreak, Wrong
 SETTLED = timedelta(minutes=5)  # longer than any transaction of ours: nothing older can still become visible
 
 _BREAKS = """
-select b.incident, b.seq, i.id is not null as has_incident, i.event_count as counted, e.seq is not null as is_there,
+select b.incident, b.seq, i.id is not null as has_incident, h.event_count as counted, e.seq is not null as is_there,
        e.hash = byteport.event_hash(e.previous, e.incident, e.seq, e.at, e.kind, e.text, e.data) as is_intact,
        e.previous = coalesce(before.hash, '') as follows,
        (select min(seq) from byteport.events n where n.incident = b.incident and n.seq > b.seq) as next
 from (select incident, n, byteport.first_broken(incident) as seq
       from unnest(%(incidents)s::text[]) with ordinality as asked (incident, n)) asked
 left join byteport.incidents i on i.id = asked.incident
+left join byteport.journal_heads h on h.incident = i.id
 cross join lateral (select asked.incident, case
     when i.id is not null then asked.seq
     when exists (select from byteport.events o where o.incident = asked.incident) then 1 end as seq) b

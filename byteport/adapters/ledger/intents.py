@@ -10,7 +10,7 @@ from typing import Any
 from byteport.adapters.ledger.base import Stored, ended
 from byteport.adapters.ledger.connection import Cursor
 from byteport.adapters.ledger.recount import asking, counted, refusal_of, spent
-from byteport.adapters.ledger.rows import Row, clean, intent_of, json, maybe, obligation_of
+from byteport.adapters.ledger.rows import Row, clean, intent_of, json, obligation_of
 from byteport.errors import BadInput, Paused, Permanent, Stale
 from byteport.grammar.action import Effect
 from byteport.grammar.verdict import Verdict
@@ -21,7 +21,7 @@ from byteport.records.standing import when_resumed
 
 _OPEN = """
 select o.word, o.n, o.used, o.frees_at, o.epoch, (o.intent).*
-from byteport.open_intent(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) o
+from byteport.open_intent(%s) o
 """
 _BEGIN = "select b.word, (b.intent).* from byteport.begin_intent(%s, %s, %s, %s, %s, %s) b"
 _ANSWERED = """
@@ -55,7 +55,7 @@ class Intents(Stored):
         if new.incident != lease.incident:
             raise BadInput("intent.incident", f"{lease.incident}, got {new.incident}")
         with ended():
-            (row,) = self.rows(_OPEN, _opening(new, lease))
+            (row,) = self.rows(_OPEN, [json(_opening(new, lease))])
         if row["word"] in ("outdated", "overspent"):
             raise refusal_of(row, new.claims, new.grant)
         return intent_of(row)
@@ -87,14 +87,13 @@ class Intents(Stored):
             "intent": intent.key, "step": intent.step, "direction": intent.direction,
             "outcome": outcome.model_dump(mode="json"),
         }  # fmt: skip
+        asked = {
+            "key": intent.key, "incident": intent.incident, "attempts": intent.attempts, "outcome": outcome,
+            "effect": effect, "refund": refund, "frees": _frees(outcome), "text": f"{intent.move}: {outcome.outcome}",
+            "data": told,
+        }  # fmt: skip
         with ended():
-            found = self.row(
-                "select * from byteport.settle_intent(%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-                [
-                    intent.key, intent.incident, intent.attempts, json(outcome), maybe(effect), refund, _frees(outcome),
-                    clean(f"{intent.move}: {outcome.outcome}"), json(told),
-                ],
-            )  # fmt: skip
+            found = self.row("select * from byteport.settle_intent(%s)", [json(asked)])
         return intent_of(found) if found is not None else self._known(intent.key)
 
     def _known(self, key: str) -> Intent:
@@ -126,20 +125,22 @@ def settle_obligation(cursor: Cursor, settlement: Settlement) -> None:
     )
 
 
-def _opening(new: NewIntent, lease: Lease) -> list[Any]:
+def _opening(new: NewIntent, lease: Lease) -> dict[str, Any]:
     stored = new.model_dump(mode="json", include={"action", "claims", "pre_state"})
     told = {
         "intent": new.key, "step": new.step, "direction": new.direction, "move": new.move,
         "subject": new.action.subject, "amount": new.action.amount,
         "claims": {claim.key: claim.amount for claim in new.claims},
     }  # fmt: skip
-    return [
-        new.key, new.incident, lease.token, new.step, new.direction, clean(new.move), json(stored["action"]),
-        json(stored["claims"]), json(stored["pre_state"]), clean(new.action.subject), new.action.lasting, new.asked,
-        f"und-{secrets.token_hex(8)}", maybe(new.undo), new.undo.by if new.undo is not None else None,
-        json(spent(new.claims)), json(counted(new.claims)), bool(asking(new.claims)) or not new.claims, new.grant.epoch,
-        clean(f"{new.move} on {new.action.subject}"), json(told),
-    ]  # fmt: skip
+    return {
+        "key": new.key, "incident": new.incident, "token": lease.token, "step": new.step, "direction": new.direction,
+        "move": new.move, "action": stored["action"], "claims": stored["claims"], "before": stored["pre_state"],
+        "subject": new.action.subject, "lasting": new.action.lasting, "asked": new.asked,
+        "undo_id": f"und-{secrets.token_hex(8)}", "undo": new.undo,
+        "undo_lasts": new.undo.by.total_seconds() if new.undo is not None else None, "spends": spent(new.claims),
+        "asking": counted(new.claims), "must_count": bool(asking(new.claims)) or not new.claims,
+        "epoch": new.grant.epoch, "text": f"{new.move} on {new.action.subject}", "data": told,
+    }  # fmt: skip
 
 
 def _frees(outcome: Done | Failed | Refused) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
+from json import dumps
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -47,6 +49,9 @@ OF_INCIDENT = (
 )
 
 
+_ODD = re.compile(r"\\u(0000|d[89a-f])")  # NUL, and halves of surrogate pairs, as json writes them
+
+
 def clean(text: str) -> str:
     """Text that PostgreSQL can keep: no NUL, no half of a surrogate pair."""
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
@@ -72,8 +77,22 @@ def plain(value: Any) -> Any:
 
 
 def json(value: Any) -> Jsonb:
-    """A bind parameter for jsonb."""
-    return Jsonb(plain(value))
+    """A bind parameter for jsonb. What json's own encoder takes whole, and PostgreSQL too, needs no second look."""
+    try:
+        text = dumps(value, default=_told, allow_nan=False)
+    except (TypeError, ValueError):
+        return Jsonb(plain(value))
+    return Jsonb(plain(value)) if _ODD.search(text) else Jsonb(text, dumps=_as_it_is)
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(type(value).__name__)
+
+
+def _as_it_is(text: str) -> str:
+    return text
 
 
 def maybe(value: Any) -> Jsonb | None:
@@ -81,9 +100,9 @@ def maybe(value: Any) -> Jsonb | None:
     return None if value is None else json(value)
 
 
-def state_of(incident: Incident) -> Jsonb:
+def state_of(incident: Incident) -> dict[str, Any]:
     """What a save writes beside the columns; the signal stands in a column of its own and stays as it was."""
-    return json(incident.model_dump(mode="json", exclude={"signal"}))
+    return incident.model_dump(mode="json", exclude={"signal"})
 
 
 def incident_of(row: Row) -> Incident:

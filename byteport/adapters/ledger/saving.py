@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from byteport.adapters.ledger.base import Stored, ended, lock_as_holder
 from byteport.adapters.ledger.connection import Cursor
 from byteport.adapters.ledger.intents import settle_obligation
 from byteport.adapters.ledger.outbox import as_posted
-from byteport.adapters.ledger.rows import Row, clean, json, read_incident, state_of
+from byteport.adapters.ledger.rows import Row, json, read_incident, state_of
 from byteport.adapters.ledger.signals import admit
 from byteport.errors import Permanent, Stale
 from byteport.records.change import Change, Lease, since_boot
@@ -17,13 +18,7 @@ from byteport.records.incident import Incident, Phase
 from byteport.stores import Opening
 
 # What the claim has not read of `nudges` and `commands` came while the move was made: it stays due, they stay unread.
-_SAVE = """
-select s.*, s.claimed_at as now from byteport.save_move(
-    %(id)s, %(token)s, %(version)s, %(page)s, %(phase)s, %(mode)s, %(ending)s, %(reason)s, %(state)s, %(due_at)s,
-    %(command)s, %(command_by)s, %(command_why)s, %(acted_at)s, %(escalated_at)s, %(pending)s, %(locked)s,
-    %(lets_go)s, %(kinds)s, %(texts)s, %(datas)s, %(looks)s, %(groups)s, %(lease)s, %(deadline)s, %(tokens)s,
-    %(story)s, %(story_text)s, %(goes_on)s) s
-"""
+_SAVE = "select s.*, s.claimed_at as now from byteport.save_move(%(move)s) s"
 
 # Nothing is posted where the move is not saved.
 _POSTING = """
@@ -53,7 +48,7 @@ class Saving(Stored):
             if has_more:
                 found = self.run(lambda cursor: _with_the_rest(cursor, change, lease, asked))
             else:
-                found = self.row(_SAVE_AND_POST if change.messages else _SAVE, asked)
+                found = self.row(_SAVE_AND_POST if change.messages else _SAVE, _parameters(asked, change))
         if found is None:
             raise Stale(f"a signal came while {lease.incident} was being closed")
         return found
@@ -63,23 +58,34 @@ def _asked(change: Change, lease: Lease, *, goes_on: bool) -> dict[str, Any]:
     incident, look = change.incident, change.look
     if incident.id != lease.incident:
         raise Stale(f"the claim is on {lease.incident}, not on {incident.id}")
-    groups = {clean(name): list(fields) for name, fields in look.groups.items()} if look is not None else {}
     return {
         "id": incident.id, "token": lease.token, "version": incident.version, "page": incident.page,
-        "phase": str(incident.phase), "mode": str(incident.mode), "ending": incident.ending,
-        "reason": clean(incident.reason), "state": state_of(_stored(change)), "due_at": incident.due_at,
-        "command": incident.command, "command_by": clean(incident.command_by),
-        "command_why": clean(incident.command_why), "acted_at": incident.acted_at,
-        "escalated_at": incident.escalated_at, "pending": incident.pending, "locked": incident.locked,
-        "lets_go": change.release_locks, "kinds": [clean(e.kind) for e in change.events],
-        "texts": [clean(e.text) for e in change.events], "datas": [json(e.data) for e in change.events],
-        "looks": look is not None, "groups": json(groups), "lease": look.lease_seconds if look is not None else 0.0,
-        "deadline": look.deadline_seconds if look is not None else 0.0, "goes_on": goes_on,
-        "tokens": json({clean(name): token for name, token in change.taken.items()}),
-        "story": json(change.postmortem.record) if change.postmortem is not None else None,
-        "story_text": clean(change.postmortem.markdown) if change.postmortem is not None else "",
-        "messages": json(as_posted(change.messages)) if change.messages else None,
+        "phase": str(incident.phase), "mode": str(incident.mode), "ending": incident.ending, "reason": incident.reason,
+        "state": state_of(_stored(change)), "due_at": incident.due_at.isoformat(), "command": incident.command,
+        "command_by": incident.command_by, "command_why": incident.command_why, "acted_at": _iso(incident.acted_at),
+        "escalated_at": _iso(incident.escalated_at), "pending": incident.pending, "locked": incident.locked,
+        "lets_go": change.release_locks, "events": list(map(dict, change.events)), "looks": look is not None,
+        "groups": look.groups if look is not None else {}, "lease": look.lease_seconds if look is not None else 0.0,
+        "deadline": look.deadline_seconds if look is not None else 0.0, "goes_on": goes_on, "tokens": change.taken,
+        "at_once": not _may_be_lost(change),
+        "story": change.postmortem.record if change.postmortem is not None else None,
+        "story_text": change.postmortem.markdown if change.postmortem is not None else "",
     }  # fmt: skip
+
+
+def _may_be_lost(change: Change) -> bool:
+    """With the database server: it is only decided, and is decided again."""
+    more = (change.messages, change.postmortem, change.settled, change.child)
+    return not any(more) and change.incident.phase not in (Phase.ESCALATE, Phase.CLOSED)
+
+
+def _parameters(move: dict[str, Any], change: Change) -> dict[str, Any]:
+    posted = {"messages": json(as_posted(change.messages))} if change.messages else {}
+    return {"move": json(move), **posted}
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.isoformat() if at is not None else None
 
 
 def _stored(change: Change) -> Incident:
@@ -93,11 +99,8 @@ def _with_the_rest(cursor: Cursor, change: Change, lease: Lease, asked: dict[str
     if row["version"] != change.incident.version:
         raise Stale(f"{row['id']} has moved on to version {row['version']}, this is {change.incident.version}")
     told = [*change.events, *_hand_over(cursor, change, row)]
-    journal = {
-        "kinds": [clean(e.kind) for e in told], "texts": [clean(e.text) for e in told],
-        "datas": [json(e.data) for e in told],
-    }  # fmt: skip
-    cursor.execute((_SAVE_AND_POST if change.messages else _SAVE).encode(), asked | journal)
+    move = asked | {"events": list(map(dict, told))}
+    cursor.execute((_SAVE_AND_POST if change.messages else _SAVE).encode(), _parameters(move, change))
     if (saved := cursor.fetchone()) is None:
         return None
     for settlement in change.settled:

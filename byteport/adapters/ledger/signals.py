@@ -243,7 +243,7 @@ def _open(cursor: Cursor, opening: Opening) -> str:
             "driver_for": opening.driver_for if opening.driver else None,
             "parent": opening.parent,
             "signal": json(signal),
-            "state": state_of(incident),
+            "state": json(state_of(incident)),
         },
     )
     return incident.id

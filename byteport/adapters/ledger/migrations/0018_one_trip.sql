@@ -1,30 +1,63 @@
 -- What every move says to the ledger, each in one round trip: a function does inside of the server what was a transaction
 -- of many statements before, with the same locks in the same order.
 
--- As before, with one update for a line instead of a look and an update.
+-- The end of each journal, in rows of their own: a line rewrites this and not the whole incident.
+create table byteport.journal_heads (
+    incident    text primary key references byteport.incidents on delete cascade,
+    event_count bigint not null,
+    head_hash   text not null
+) with (fillfactor = 50);
+insert into byteport.journal_heads (incident, event_count, head_hash) select id, event_count, head_hash from byteport.incidents;
+alter table byteport.incidents drop column event_count, drop column head_hash;
+
 create or replace function byteport.chain_event() returns trigger language plpgsql as $$
-declare
-    head text;
-    counted bigint;
 begin
-    select event_count, head_hash into counted, head from byteport.incidents where id = new.incident for no key update;
-    if not found then
-        raise exception 'no incident %', new.incident using errcode = 'foreign_key_violation';
-    end if;
-    new.seq := counted + 1;
+    insert into byteport.journal_heads as h (incident, event_count, head_hash) values (new.incident, 0, '')
+    on conflict (incident) do update set event_count = h.event_count  -- locks it: lines of one journal come one by one
+    returning h.event_count + 1, h.head_hash into new.seq, new.previous;
     new.at := byteport.clock();
-    new.previous := head;
     new.hash := byteport.event_hash(new.previous, new.incident, new.seq, new.at, new.kind, new.text, new.data);
-    update byteport.incidents set event_count = new.seq, head_hash = new.hash where id = new.incident;
+    update byteport.journal_heads set event_count = new.seq, head_hash = new.hash where incident = new.incident;
     return new;
 end $$;
 
+create or replace function byteport.first_broken(incident_id text) returns bigint language sql stable as $$
+    with head as (
+        select coalesce(h.event_count, 0) as event_count, coalesce(h.head_hash, '') as head_hash
+        from byteport.incidents i left join byteport.journal_heads h on h.incident = i.id where i.id = incident_id
+    ), numbered as (
+        select e.*, row_number() over (order by seq) as n, lag(e.hash, 1, '') over (order by seq) as before
+        from byteport.events e where e.incident = incident_id
+    ), broken as (
+        select n from numbered
+        where seq <> n or previous <> before
+           or hash <> byteport.event_hash(previous, incident, seq, at, kind, text, data)
+    ), whole as (
+        select count(*) as lines, coalesce((select hash from numbered order by seq desc limit 1), '') as last from numbered
+    )
+    select coalesce(
+        (select min(n) from broken),
+        (select least(lines, event_count) + 1 from whole, head where lines <> event_count),
+        (select greatest(lines, 1) from whole, head where last <> head_hash),
+        (select 1 where not exists (select from head))
+    )
+$$;
+
+-- Decisions may be lost with the database server, and are then made again: they need not wait for the disk. Whatever is
+-- begun, answered, settled, told or taken in does, and with it everything that was written before.
+create function byteport.not_at_once() returns void language sql as $$
+    select set_config('synchronous_commit', 'off', true)
+    where current_setting('synchronous_commit') <> 'off'
+$$;
+
 -- Lines at the end of an incident's chain, in this order.
 create function byteport.append_events(of_incident text, kinds text[], texts text[], datas jsonb[]) returns void
-language sql as $$
-    insert into byteport.events (incident, kind, text, data)
-    select of_incident, kind, txt, data from unnest(kinds, texts, datas) with ordinality as e (kind, txt, data, n) order by n
-$$;
+language plpgsql as $$
+begin
+    for n in 1 .. coalesce(cardinality(kinds), 0) loop
+        insert into byteport.events (incident, kind, text, data) values (of_incident, kinds[n], texts[n], datas[n]);
+    end loop;
+end $$;
 
 -- The end of a move, by who holds the claim: BP001 where that has passed on, BP002 where it would close over something
 -- that is not settled. No row where a signal came while it was being closed: the claim ends, and the move is repeated.
@@ -35,7 +68,7 @@ create function byteport.save_move(
     new_reason text, new_state jsonb, new_due timestamptz, new_command text, new_command_by text, new_command_why text,
     first_acted timestamptz, first_escalated timestamptz, still_pending integer, is_locked boolean, lets_go boolean,
     kinds text[], texts text[], datas jsonb[], looks boolean, look_groups jsonb, look_lease double precision,
-    look_deadline double precision, look_tokens jsonb, story jsonb, story_text text, goes_on boolean)
+    look_deadline double precision, look_tokens jsonb, story jsonb, story_text text, goes_on boolean, at_once boolean)
 returns setof byteport.incidents language plpgsql as $$
 declare
     known record;
@@ -53,6 +86,9 @@ begin
     if known.version <> read_version then
         raise exception '% has moved on to version %, this is %', of_incident, known.version, read_version
             using errcode = 'BP001';
+    end if;
+    if not at_once then
+        perform byteport.not_at_once();
     end if;
     now := byteport.clock();
     if new_phase = 'closed' then
@@ -93,8 +129,8 @@ begin
     elsif is_locked then
         update byteport.locks set until = now + interval '15 minutes' where incident = of_incident;
     end if;
-    perform byteport.append_events(of_incident, kinds, texts, datas) where cardinality(kinds) > 0;
-    if story is not null then
+    perform byteport.append_events(of_incident, kinds, texts, datas);
+    if jsonb_typeof(story) = 'object' then
         insert into byteport.postmortems (incident, record, markdown, written_at) values (of_incident, story, story_text, now)
         on conflict (incident) do update
         set record = excluded.record, markdown = excluded.markdown, written_at = excluded.written_at;
@@ -138,6 +174,7 @@ begin
     if not found then
         raise exception 'no incident %', of_incident using errcode = 'BP003';
     end if;
+    perform byteport.not_at_once();
     now := byteport.clock();
     stored := false;
     its_phase := known.phase;
@@ -189,6 +226,7 @@ begin
     if not found or claim.phase = 'closed' or claim.lease_token is distinct from of_token then
         raise exception 'the claim on % has passed on', of_incident using errcode = 'BP001';
     end if;
+    perform byteport.not_at_once();
     now := byteport.clock();
     delete from byteport.locks l where l.until < now and l.key in (select w ->> 'key' from jsonb_array_elements(wanted) w);
     for one in
@@ -360,26 +398,29 @@ $$;
 -- as it then stands, and the clock read again. The locks of its plan are renewed with it.
 create function byteport.claim(
     of_incident text, pages text[], holder text, of_driver text, phases text[], for_hands text[])
-returns setof byteport.incidents language sql as $$
+returns setof byteport.incidents language plpgsql as $$
+begin
+    perform byteport.not_at_once();
+    return query
     with claimed as (
-        update byteport.incidents set
+        update byteport.incidents i set
             lease_token = nextval('byteport.fencing') || '.' || replace(gen_random_uuid()::text, '-', ''),
             (claimed_at, lease_until) = (select t.now, t.now + interval '40 seconds' from (select byteport.clock() as now) t),
             claims_in_vain = claims_in_vain + 1, claimed_by = holder,
             nudges_read = nudges, signals_read = signals_seen, commands_read = commands, driver = of_driver,
             driver_until = case when of_driver <> '' then byteport.clock() + interval '60 seconds' end
-        where id = of_incident and phase <> 'closed' and due_at <= byteport.clock()
+        where i.id = of_incident and i.phase <> 'closed' and due_at <= byteport.clock()
           and (lease_until is null or lease_until <= byteport.clock())
           and page = any(pages)
           and (driver = of_driver or (of_driver = '' and driver_until < byteport.clock()))
-          and (phases is null or phase = any(
+          and (phases is null or i.phase = any(
                case when coalesce((state ->> 'wants_hands')::boolean, false) then for_hands else phases end))
-        returning *
+        returning i.*
     ), renewed as (
         update byteport.locks l set until = c.claimed_at + interval '15 minutes' from claimed c where l.incident = c.id
     )
-    select * from claimed
-$$;
+    select * from claimed;
+end $$;
 
 -- Store what was asked, and where that completes the round claim the incident at once: whoever has looked goes on.
 create function byteport.store_and_claim(
@@ -458,3 +499,32 @@ begin
                 now + make_interval(secs => (one.n - 1) / 1e6), now, root);
     end loop;
 end $$;
+
+-- The same three by one object each: many parameters cost who sends them more than the statement.
+create function byteport.save_move(m jsonb) returns setof byteport.incidents language sql as $$
+    select * from byteport.save_move(
+        m ->> 'id', m ->> 'token', (m ->> 'version')::bigint, m ->> 'page', m ->> 'phase', m ->> 'mode', m ->> 'ending',
+        m ->> 'reason', m -> 'state', (m ->> 'due_at')::timestamptz, m ->> 'command', m ->> 'command_by', m ->> 'command_why',
+        (m ->> 'acted_at')::timestamptz, (m ->> 'escalated_at')::timestamptz, (m ->> 'pending')::integer,
+        (m ->> 'locked')::boolean, (m ->> 'lets_go')::boolean, array(select e ->> 'kind' from jsonb_array_elements(m -> 'events') e),
+        array(select e ->> 'text' from jsonb_array_elements(m -> 'events') e),
+        array(select e -> 'data' from jsonb_array_elements(m -> 'events') e), (m ->> 'looks')::boolean, m -> 'groups',
+        (m ->> 'lease')::double precision, (m ->> 'deadline')::double precision, m -> 'tokens', m -> 'story',
+        m ->> 'story_text', (m ->> 'goes_on')::boolean, (m ->> 'at_once')::boolean)
+$$;
+
+create function byteport.open_intent(
+    m jsonb, out word text, out n bigint, out used bigint, out frees_at timestamptz, out epoch bigint, out intent byteport.intents)
+language sql as $$
+    select * from byteport.open_intent(
+        m ->> 'key', m ->> 'incident', m ->> 'token', (m ->> 'step')::integer, m ->> 'direction', m ->> 'move', m -> 'action',
+        m -> 'claims', m -> 'before', m ->> 'subject', (m ->> 'lasting')::boolean, (m ->> 'asked')::integer, m ->> 'undo_id',
+        nullif(m -> 'undo', 'null'), make_interval(secs => (m ->> 'undo_lasts')::double precision), m -> 'spends', m -> 'asking',
+        (m ->> 'must_count')::boolean, (m ->> 'epoch')::bigint, m ->> 'text', m -> 'data')
+$$;
+
+create function byteport.settle_intent(m jsonb) returns setof byteport.intents language sql as $$
+    select * from byteport.settle_intent(
+        m ->> 'key', m ->> 'incident', (m ->> 'attempts')::integer, m -> 'outcome', nullif(m -> 'effect', 'null'),
+        (m ->> 'refund')::boolean, m ->> 'frees', m ->> 'text', m -> 'data')
+$$;
