@@ -22,6 +22,7 @@ class TcpProxy:
         self._over = False
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
+        self.trips = 0  # how often somebody asked after having been answered: whole round trips, however much was asked
         self._door = socket.create_server((LOOPBACK, 0))
         self.port: int = self._door.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True, name=f"proxy {self.port}").start()
@@ -80,18 +81,23 @@ class TcpProxy:
         server.settimeout(None)
         with self._lock:
             self._open |= {client, server}
-        back = threading.Thread(target=self._pump, args=(server, client), daemon=True)
+        answered = threading.Event()
+        answered.set()
+        back = threading.Thread(target=self._pump, args=(server, client, answered), daemon=True)
         back.start()
-        self._pump(client, server)
+        self._pump(client, server, answered, asks=True)
         back.join()
         with self._lock:
             self._open -= {client, server}
         client.close()
         server.close()
 
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pump(
+        self, source: socket.socket, sink: socket.socket, answered: threading.Event, *, asks: bool = False
+    ) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
+                self._count(answered, asks=asks)
                 self._flow.wait()
                 if self._cut:
                     break
@@ -99,6 +105,14 @@ class TcpProxy:
         for end in (source, sink):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
+
+    def _count(self, answered: threading.Event, *, asks: bool) -> None:
+        if not asks:
+            answered.set()
+        elif answered.is_set():
+            answered.clear()
+            with self._lock:
+                self.trips += 1
 
     def _drop_all(self) -> None:
         with self._lock:

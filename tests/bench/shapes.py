@@ -100,6 +100,10 @@ class BytePort:
             self.stage.statements.counted() - statements,
         )  # fmt: skip
 
+    def one_by_one(self, count: int) -> None:
+        for _ in range(count):
+            self.latency()
+
     def latency(self) -> float:
         """Seconds from the stored signal to the first change, of one incident with nothing beside it."""
         incident = self.send()

@@ -24,6 +24,7 @@ from byteport.model.signal import Mode
 from byteport.settings import Settings
 from tests.bench.meter import Statements, commands, cpu_of
 from tests.bench.pages import DONE
+from tests.proxy import TcpProxy
 from workers.app import celery_settings
 from workers.wakeups import CeleryWakeups
 
@@ -90,9 +91,11 @@ class Stage:
 @contextmanager
 def stage(
     folder: Path | None = None, *, policy: Mapping[str, Any] = POLICY, config: Mapping[str, Any] | None = None,
-    page: str = PAGE, durable: bool = True,
+    page: str = PAGE, durable: bool = True, environment: Mapping[str, str] | None = None,
+    door: Callable[[int], TcpProxy] | None = None,
 ) -> Iterator[Stage]:  # fmt: skip
-    """A ledger and a Redis as `byteport up` has them, the benchmark's page promoted; no member runs yet."""
+    """A ledger and a Redis as `byteport up` has them, the benchmark's page promoted; no member runs yet. Everybody
+    reaches the ledger through the door, where there is one."""
     with ExitStack() as undo:
         if folder is None:
             folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="byteport-bench-")))
@@ -102,21 +105,22 @@ def stage(
         broker = EmbeddedRedis(folder / "redis").start()
         undo.callback(broker.stop)
         port = free_port()
-        environment = _environment(folder, postgres, broker, port, policy, config or {}, page)
+        ledger = door(postgres.port).through(postgres.url) if door is not None else postgres.url
+        told = {**_environment(folder, ledger, broker, port, policy, config or {}, page), **(environment or {})}
         migrate(postgres.url)
         Statements(postgres.superuser_url).prepare()
         app = Celery("bench", set_as_current=False)
         app.conf.update(celery_settings(Settings(broker_url=broker.url)))
         bells = CeleryWakeups(app)
-        world = undo.enter_context(wiring.build(Settings.load(environ=environment), role="cli", wakeups=bells))
+        world = undo.enter_context(wiring.build(Settings.load(environ=told), role="cli", wakeups=bells))
         world.ledger.promote("bench", Mode.LIVE, "benchmark", "the benchmark acts")
-        made = Stage(folder, postgres, broker, world, bells, environment, port)
+        made = Stage(folder, postgres, broker, world, bells, told, port)
         undo.callback(made.stop)
         yield made
 
 
 def _environment(
-    folder: Path, postgres: RunningPostgres, broker: RunningRedis, port: int, policy: Mapping[str, Any],
+    folder: Path, ledger: str, broker: RunningRedis, port: int, policy: Mapping[str, Any],
     config: Mapping[str, Any], page: str,
 ) -> dict[str, str]:  # fmt: skip
     pages = folder / "pages"
@@ -125,7 +129,7 @@ def _environment(
     done = folder / "done"
     done.mkdir(exist_ok=True)
     whole: dict[str, Any] = {
-        "database_url": postgres.url, "broker_url": broker.url, "data_dir": str(folder), "pages_folder": str(pages),
+        "database_url": ledger, "broker_url": broker.url, "data_dir": str(folder), "pages_folder": str(pages),
         "policy": dict(policy), "pollers": {"database": {"enabled": False}}, "web": {"port": port, "token": SECRET},
         "webhooks": {"generic": {"secret": SECRET}}, **config,
     }  # fmt: skip
