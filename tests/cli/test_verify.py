@@ -14,8 +14,8 @@ from tests.cli.test_commands import a_signal, opened
 Intruder = Callable[..., None]
 CUT_WITH_ITS_HEAD = (
     "delete from byteport.events where seq > 1",
-    """update byteport.incidents set event_count = 1,
-       head_hash = (select hash from byteport.events e where e.incident = id and seq = 1)""",
+    """update byteport.journal_heads set event_count = 1,
+       head_hash = (select hash from byteport.events e where e.incident = journal_heads.incident and seq = 1)""",
 )
 
 

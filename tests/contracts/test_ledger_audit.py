@@ -42,11 +42,11 @@ def intruder(world, postgres_server):
 
 def cut_with_its_head(line: int) -> tuple[str, str]:
     """What leaves the chain whole: the incident remembers the line before as its last."""
-    head = "(select hash from byteport.events e where e.incident = id and seq = event_count)"
+    head = "(select hash from byteport.events e where e.incident = journal_heads.incident and seq = event_count)"
     return (
         f"delete from byteport.events where seq >= {line}",
-        f"update byteport.incidents set event_count = {line - 1}",
-        f"update byteport.incidents set head_hash = {head}",
+        f"update byteport.journal_heads set event_count = {line - 1}",
+        f"update byteport.journal_heads set head_hash = {head}",
     )
 
 
@@ -63,7 +63,7 @@ def cut_with_its_head(line: int) -> tuple[str, str]:
         ("delete from byteport.events where seq > 2", 3, "cut tail", "lines 3 to 7 are cut off"),
         ("delete from byteport.events", 1, "cut tail", "lines 1 to 7 are cut off"),
         ("update byteport.events set seq = 0 where seq = 1", 1, "missing", "line 1 is missing"),
-        ("update byteport.incidents set event_count = 6", 7, "inserted", "line 7 stands behind the 6"),
+        ("update byteport.journal_heads set event_count = 6", 7, "inserted", "line 7 stands behind the 6"),
         ("delete from byteport.incidents", 1, "orphaned", "the incident itself is gone"),
     ],
 )  # fmt: skip
