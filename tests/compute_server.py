@@ -1,5 +1,5 @@
-"""A Compute Engine on loopback that keeps instances, disks and operations, and does what is asked; and the server that
-gives tokens for a service account's signed word.
+"""A Compute Engine on loopback that keeps instances, disks and operations, and does what is asked; and the servers that
+give tokens: for a service account's signed word, and to an instance for its own account.
 
 Every request, and every answer that succeeds, is held to Google's published description.
 """
@@ -94,6 +94,8 @@ class Compute:
     def answer(self, asked: Asked) -> Reply:
         if asked.path == "/token":
             return self._token(asked)
+        if asked.path == "/" or asked.path.startswith("/computeMetadata/"):
+            return self._metadata(asked)
         if asked.headers.get("authorization") != f"Bearer {TOKEN}":
             return error(401, "Request had invalid authentication credentials.", "authError")
         reply = self._answer(asked, asked.path.removeprefix("/compute/v1/"))
@@ -108,6 +110,27 @@ class Compute:
         assert (told["iss"], told["scope"]) == (ACCOUNT, SCOPE)
         self.tokens += 1
         return Reply(200, {"access_token": TOKEN, "expires_in": 3599, "token_type": "Bearer"})
+
+    def _metadata(self, asked: Asked) -> Reply:
+        """The metadata server of an instance, whose own service account is the login ("About VM metadata")."""
+        assert asked.headers.get("metadata-flavor") == "Google"
+        flavor = {"Metadata-Flavor": "Google"}
+        account = {"aliases": ["default"], "email": ACCOUNT, "scopes": [SCOPE]}
+        token = {"access_token": TOKEN, "expires_in": 3599, "token_type": "Bearer"}
+        for end, told in (
+            (f"{ACCOUNT}/token", token),
+            ("default/token", token),
+            ("service-accounts/default/", account),
+        ):
+            if asked.path.endswith(end):
+                self.tokens += told is token
+                return Reply(200, told, flavor)
+        texts = {"/": "computeMetadata/\n", "/computeMetadata/v1/project/project-id": PROJECT}
+        return (
+            Reply(200, texts[asked.path], flavor | {"Content-Type": "text/plain"})
+            if asked.path in texts
+            else Reply(404)
+        )
 
     def _answer(self, asked: Asked, path: str) -> Reply:
         if path.endswith("/resize"):

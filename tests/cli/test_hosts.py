@@ -38,6 +38,19 @@ def test_doctor_says_whether_a_host_s_cloud_shows_its_disks(home: Home, tmp_path
         assert found["host here, cloud"]["detail"].endswith("it needs compute.instances.get")
 
 
+def test_an_instance_s_own_account_is_the_login_where_no_file_is_named(home: Home, tmp_path: Path):
+    with running() as (compute, http):
+        compute.attach("vm1", "boot", compute.add_disk("vm1", 10), boot=True)
+        cloud = {"provider": "gcp", "project": PROJECT, "zone": ZONE, "instance": "vm1", "api_url": http.url}
+        home.configure(hosts={"here": {"transport": "local", "cloud": cloud}})
+        at = {"GCE_METADATA_HOST": f"127.0.0.1:{http.port}", "GCE_METADATA_IP": f"127.0.0.1:{http.port}"}
+        ended = home.run("doctor", "--json", **at, CLOUDSDK_CONFIG=str(tmp_path), HOME=str(tmp_path))
+        found = {row["check"]: row for row in ended.json["findings"]}
+        assert found["host here, cloud"]["word"] == "ok", found["host here, cloud"]["detail"]
+        assert compute.tokens == 1
+        assert compute.methods == ["instances.get", "disks.get"]
+
+
 def test_the_rights_at_a_cloud_are_named(home: Home):
     told = {form: home.run("permissions", "disk_space_auto_reclaim", "--format", form).out for form in ("aws", "gcp")}
     assert "to act, besides: ec2:ModifyVolume" in told["aws"]
