@@ -93,6 +93,8 @@ def test_each_host_s_volume_is_grown_with_that_host_s_own_login(ec2):
     assert asked == ["shop"]
     with pytest.raises(Permanent, match="is not grown"):
         both.grow("web2", volume, 150, "i2")
+    with pytest.raises(Permanent, match=f"is not of {REGION}"):
+        both.grow("web1", volume.with_(region="us-east-1", gigabytes=125), 150, "i3")
     assert ec2.describe_volumes(VolumeIds=[name])["Volumes"][0]["Size"] == 125
 
 

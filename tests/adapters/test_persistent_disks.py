@@ -78,10 +78,15 @@ def test_a_disk_never_shrinks_and_one_that_has_changed_since_is_left_alone(zonal
 
 def test_a_disk_of_another_project_or_cloud_than_the_host_s_is_not_grown(zonal):
     found = zonal.found()
-    elsewhere = found.with_(id=ZONAL.replace(PROJECT, "other-project"))
-    for volume in (elsewhere, found.with_(id=f"{ZONAL}/../../x"), found.with_(provider="aws")):
-        with pytest.raises(Permanent):
+    elsewhere, odd = ZONAL.replace(PROJECT, "other-project"), f"{ZONAL}/../../x"
+    for volume, why in (
+        (found.with_(id=elsewhere), f"{elsewhere} is no disk of {PROJECT}"),
+        (found.with_(id=odd), f"{odd} is no disk of {PROJECT}"),
+        (found.with_(provider="aws"), f"{ZONAL} is not grown"),
+    ):
+        with pytest.raises(Permanent) as told:
             zonal.volumes.grow("web1", volume, 125, "intent-1")
+        assert str(told.value).startswith(why)
     assert zonal.resized() == []
 
 
