@@ -61,10 +61,16 @@ class Volumes(Protocol):
         """The disk under a mount; one that is not a cloud's, or not known how to grow, says why."""
         ...
 
+    def failed(self, host: str, volume: Volume, change: str) -> str:
+        """Why a change that `grow` has named ended without its effect; empty while it may still come, or has."""
+        ...
+
 
 class VolumeGrowing(Protocol):
     """Enlarges a cloud's disk; none can be made smaller again."""
 
-    def grow(self, volume: Volume, to_gigabytes: int) -> None:
-        """Asked for, not waited for. Raises Permanent where it is not larger than it is now, or was refused."""
+    def grow(self, host: str, volume: Volume, to_gigabytes: int, mark: str) -> str:
+        """Asked for, not waited for: the name under which the change can be looked at, empty where it has none. `mark`
+        names the request, where the cloud can tell one that it has had already. Raises Permanent where it is not larger
+        than it is now, or was refused."""
         ...

@@ -105,7 +105,7 @@ class Ways:
 
     @cached_property
     def _volumes(self) -> Any:
-        from byteport.adapters.ebs import CloudVolumes
+        from byteport.adapters.cloud_volumes import CloudVolumes
 
         clouds = {name: one.cloud for name, one in self.settings.hosts.items() if one.cloud is not None}
         return CloudVolumes(self.pool, clouds)

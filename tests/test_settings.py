@@ -13,6 +13,7 @@ from byteport.settings import Settings
 
 SECRET = "hunter2-and-more"
 SHOP = f"postgresql://probe:{SECRET}@db1.example.net/shop"
+HOST = "hosts: {web1: {transport: local,"
 
 
 @pytest.fixture
@@ -115,6 +116,24 @@ def test_every_error_is_told_at_once_with_its_path(configured) -> None:
             "greater than or equal to 1",
         ),
         ("webhooks: {jira: {}}", "webhooks.jira", "known here: alertmanager"),
+        (f"{HOST} cloud: {{}}}}}}", "hosts.web1.cloud", "region: required where provider is aws"),
+        (f"{HOST} cloud: {{provider: azure}}}}}}", "hosts.web1.cloud.provider", "'aws' or 'gcp'"),
+        (
+            f"{HOST} cloud: {{provider: gcp}}}}}}",
+            "hosts.web1.cloud",
+            "project and zone: required where provider is gcp",
+        ),
+        (
+            f"{HOST} cloud: {{provider: gcp, project: p-1, zone: z-a, region: z}}}}}}",
+            "hosts.web1.cloud",
+            "region: not where provider is gcp",
+        ),
+        (
+            f"{HOST} cloud: {{region: eu-central-1, zone: z-a}}}}}}",
+            "hosts.web1.cloud",
+            "zone: not where provider is aws",
+        ),
+        (f"{HOST} cloud: {{provider: gcp, project: p-1, zone: ../z}}}}}}", "hosts.web1.cloud.zone", "must match ^"),
     ],
 )
 def test_a_wrong_setting_names_its_key_and_what_was_expected(configured, text: str, key: str, expected: str) -> None:

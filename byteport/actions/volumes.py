@@ -19,7 +19,7 @@ class GrowVolume(OnDisk):
     when the new size can be used."""
 
     idempotent: ClassVar[bool] = False
-    verbs: ClassVar[tuple[str, ...]] = ("ModifyVolume",)
+    verbs: ClassVar[tuple[str, ...]] = ("ModifyVolume", "disks.resize")
     lasting: ClassVar[bool] = True
     patience: ClassVar[timedelta] = minutes(10)
 
@@ -41,6 +41,11 @@ class GrowVolume(OnDisk):
         now = readers.volumes.volume(self.host, self.mount)
         return now.id == self.volume.id and now.gigabytes >= self.to and not now.changing
 
+    def failed(self, readers: Readers, intent: Marked) -> str:
+        change = "".join(intent.effect.items) if intent.effect is not None else ""
+        return readers.volumes.failed(self.host, self.volume, change) if change else ""
+
     def apply(self, writers: Writers, intent: Marked) -> Effect:
-        writers.volumes.grow(self.volume, self.to)
-        return Effect(note=f"{self.volume.id} grows from {self.volume.gigabytes} to {self.to} GB")
+        change = writers.volumes.grow(self.host, self.volume, self.to, intent.key)
+        note = f"{self.volume.id} grows from {self.volume.gigabytes} to {self.to} GB"
+        return Effect(note=note, items=(change,) if change else ())

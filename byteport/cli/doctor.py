@@ -142,10 +142,11 @@ def _databases(settings: Settings) -> Iterator[Finding]:
 
 
 def _hosts(settings: Settings) -> Iterator[Finding]:
-    """Whether each lets us in, and whether those that are to run commands can: many at once, so that one that hangs
-    costs its own time and no other's."""
+    """Whether each lets us in, whether those that are to run commands can, and whether their clouds let us look: many
+    at once, so that one that hangs costs its own time and no other's."""
     from concurrent.futures import ThreadPoolExecutor
 
+    from byteport.adapters.cloud_volumes import CloudVolumes
     from byteport.adapters.host_units import UserUnits
     from byteport.adapters.hosts import Hosts
 
@@ -157,10 +158,17 @@ def _hosts(settings: Settings) -> Iterator[Finding]:
     def lingers(name: str) -> Finding:
         return _tried(f"host {name}, commands", lambda: UserUnits(hosts).check(name), "the user lingers")
 
+    clouds = {name: one.cloud for name, one in settings.hosts.items() if one.cloud is not None}
+    volumes = CloudVolumes(hosts, clouds)
+
+    def shows(name: str) -> Finding:
+        return _tried(f"host {name}, cloud", lambda: volumes.check(name), f"{clouds[name].provider}: shows its disks")
+
     try:
         with ThreadPoolExecutor(max_workers=16, thread_name_prefix="doctor") as pool:
             yield from pool.map(let_in, settings.hosts)
             yield from pool.map(lingers, sorted(_named_hosts(settings) & set(settings.hosts)))
+            yield from pool.map(shows, clouds)
     finally:
         hosts.close()
 

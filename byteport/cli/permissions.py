@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("runbook")
-@click.option("--format", "form", type=click.Choice(["sql", "sudoers"]), default="sql", show_default=True)
+@click.option("--format", "form", type=click.Choice(["sql", "sudoers", "aws", "gcp"]), default="sql", show_default=True)
 @click.option("--probe-role", default="byteport_probe", show_default=True, help="Login that looks.")
 @click.option("--act-role", default="byteport_act", show_default=True, help="Login that acts.")
 @click.option("--user", default="byteport", show_default=True, help="Who logs in at hosts (sudoers).")
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 def permissions(
     scene: Scene, runbook: str, form: str, probe_role: str, act_role: str, user: str, units: tuple[str, ...]
 ) -> None:
-    """Write what RUNBOOK's logins need: grants for a database, or a file for /etc/sudoers.d of its hosts."""
+    """Write what RUNBOOK's logins need: grants for a database, a file for /etc/sudoers.d of its hosts, or the rights at
+    a cloud."""
     from byteport import plugins
     from byteport.engine.pages import Pages
 
@@ -36,7 +37,8 @@ def permissions(
         for line in as_root(settings, page, user, units):
             click.echo(line)
         return
-    for line in statements(page.name, _wanted(page, form), probe_role, act_role):
+    wanted = _wanted(page, form)
+    for line in statements(page.name, wanted, probe_role, act_role) if form == "sql" else wanted:
         click.echo(line)
 
 

@@ -7,21 +7,47 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from byteport.settings.channels import HttpUrl
 from byteport.settings.section import Section
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Address = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:%-]{0,253}$")]
+GoogleName = Annotated[str, StringConstraints(pattern=r"^([a-z]([-a-z0-9]{0,61}[a-z0-9])?)?$")]
+# What each cloud is told by, and whether it must be.
+OF_CLOUD: dict[str, dict[str, bool]] = {
+    "aws": {"region": True, "profile": False},
+    "gcp": {"project": True, "zone": True, "instance": False, "credentials_file": False, "api_url": False},
+}
 
 
 class CloudSection(Section):
-    """The cloud that a host's disks are of. The login is boto3's own (role, environment, profile)."""
+    """The cloud that a host's disks are of. Logins are found by the cloud's own library; no key stands here."""
 
-    provider: Literal["aws"] = "aws"
-    """aws: EBS."""
-    region: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")]
-    """Its region."""
+    provider: Literal["aws", "gcp"] = "aws"
+    """aws: EBS. gcp: persistent disks of Compute Engine."""
+    region: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{0,64}$")] = ""
+    """aws: its region."""
     profile: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{0,64}$")] = ""
-    """A profile of boto3's; not given: its usual chain."""
+    """aws: a profile of boto3's; not given: its usual chain (role, environment)."""
+    project: Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9.:-]{0,126}[a-z0-9])?$")] = ""
+    """gcp: the id of its project (no number)."""
+    zone: GoogleName = ""
+    """gcp: the zone of its instance; disks may be regional all the same."""
+    instance: GoogleName = ""
+    """gcp: the instance's name; not given: the host's name here."""
+    credentials_file: Path | None = None
+    """gcp: file of a service account, or of a workload identity; not given: application default credentials."""
+    api_url: HttpUrl = "https://compute.googleapis.com"
+    """gcp: where Compute Engine answers; another one behind Private Service Connect."""
+
+    @model_validator(mode="after")
+    def _of_one_cloud(self) -> Self:
+        needed, others = OF_CLOUD[self.provider], {name for of in OF_CLOUD.values() for name in of}
+        if missing := [name for name, must in needed.items() if must and not getattr(self, name)]:
+            raise ValueError(f"{' and '.join(missing)}: required where provider is {self.provider}")
+        if strange := sorted(self.model_fields_set & others - set(needed)):
+            raise ValueError(f"{', '.join(strange)}: not where provider is {self.provider}")
+        return self
 
 
 class HostSection(Section):

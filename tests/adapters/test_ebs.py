@@ -11,7 +11,9 @@ import httpx
 import pytest
 from botocore.stub import Stubber
 
-from byteport.adapters.ebs import LAYOUT, CloudVolumes
+from byteport.adapters.cloud_volumes import CloudVolumes
+from byteport.adapters.disk_layout import LAYOUT
+from byteport.adapters.ebs import Ebs
 from byteport.adapters.local_host import LocalTransport
 from byteport.adapters.transport import Completed
 from byteport.errors import Denied, Permanent
@@ -56,20 +58,53 @@ class Nitro:
 def made(ec2: Any, gigabytes: int = 100) -> tuple[CloudVolumes, str]:
     told = ec2.create_volume(AvailabilityZone=f"{REGION}a", Size=gigabytes)["VolumeId"]
     host = Nitro(f"nvme1n1p1 nvme1n1 last ext4 {told.replace('-', '')}\n")
-    return CloudVolumes(host, {"web1": CLOUD}, lambda _cloud: ec2), told
+    return CloudVolumes(host, {"web1": CLOUD}, {"aws": Ebs(lambda _cloud: ec2)}), told
 
 
 def test_the_volume_under_a_mount_is_found_by_its_serial_and_grows_once(ec2):
     volumes, name = made(ec2)
     found = volumes.volume("web1", "/data")
     assert found == Volume(id=name, provider="aws", region=REGION, gigabytes=100)
-    volumes.grow(found, 125)
+    volumes.grow("web1", found, 125, "i1")
     assert volumes.volume("web1", "/data").gigabytes == 125
     with pytest.raises(Permanent, match="has 125 GB by now"):
-        volumes.grow(found, 130)
+        volumes.grow("web1", found, 130, "i2")
     with pytest.raises(Permanent, match="is not grown from 125 to 100 GB"):
-        volumes.grow(volumes.volume("web1", "/data"), 100)
+        volumes.grow("web1", volumes.volume("web1", "/data"), 100, "i3")
     assert ec2.describe_volumes(VolumeIds=[name])["Volumes"][0]["Size"] == 125
+
+
+def test_each_host_s_volume_is_grown_with_that_host_s_own_login(ec2):
+    """Two accounts have disks in one region; only the second one's login knows this volume."""
+    found, name = made(ec2)
+    volume = found.volume("web1", "/data")
+    clouds = {
+        "db1": CLOUD.model_copy(update={"profile": "other"}),
+        "web1": CLOUD.model_copy(update={"profile": "shop"}),
+    }
+    asked = []
+
+    def ec2_of(cloud: CloudSection) -> Any:
+        asked.append(cloud.profile)
+        return ec2
+
+    both = CloudVolumes(found.hosts, clouds, {"aws": Ebs(ec2_of)})
+    both.grow("web1", volume, 125, "i1")
+    assert asked == ["shop"]
+    with pytest.raises(Permanent, match="is not grown"):
+        both.grow("web2", volume, 150, "i2")
+    with pytest.raises(Permanent, match=f"is not of {REGION}"):
+        both.grow("web1", volume.with_(region="us-east-1", gigabytes=125), 150, "i3")
+    assert ec2.describe_volumes(VolumeIds=[name])["Volumes"][0]["Size"] == 125
+
+
+def test_the_doctor_s_look_needs_no_volume(ec2):
+    volumes, _ = made(ec2)
+    volumes.check("web1")
+    with Stubber(ec2) as aws:
+        aws.add_client_error("describe_volumes", "UnauthorizedOperation", "you are not authorized", 403)
+        with pytest.raises(Denied, match="ec2:DescribeVolumes"):
+            volumes.check("web1")
 
 
 @pytest.mark.parametrize(
@@ -85,7 +120,7 @@ def test_the_volume_under_a_mount_is_found_by_its_serial_and_grows_once(ec2):
     ],
 )
 def test_a_layout_that_nobody_knows_how_to_grow_says_so_and_asks_no_cloud(ec2, layout, why):
-    volumes = CloudVolumes(Nitro(layout), {"web1": CLOUD}, lambda _cloud: pytest.fail("asked"))
+    volumes = CloudVolumes(Nitro(layout), {"web1": CLOUD}, {"aws": Ebs(lambda _cloud: pytest.fail("asked"))})
     assert volumes.volume("web1", "/data") == Volume(why=why)
 
 
@@ -113,7 +148,7 @@ def test_a_modification_under_way_and_a_refusal_are_told(ec2):
         aws.add_response("describe_volumes_modifications", {"VolumesModifications": []})
         aws.add_client_error("modify_volume", "VolumeModificationRateExceeded", "you have reached the maximum", 400)
         with pytest.raises(Permanent, match="VolumeModificationRateExceeded"):
-            volumes.grow(found, 125)
+            volumes.grow("web1", found, 125, "i1")
         aws.add_client_error("describe_volumes", "UnauthorizedOperation", "you are not authorized", 403)
         with pytest.raises(Denied, match="ec2:DescribeVolumes"):
             volumes.volume("web1", "/data")

@@ -52,22 +52,31 @@ def full(*files: Old) -> Scratch:
 
 @dataclass
 class Cloud:
-    """A cloud that behaves: a disk of so many gigabytes under the mount, which grows once it is asked."""
+    """A disk of so many gigabytes under the mount, which grows once it is asked. `refuses`: asked for and taken, but it
+    ends without effect, and says this."""
 
     known: Volume = field(default_factory=lambda: Volume(why="hosts.web1.cloud is not configured"))
     asked: list[int] = field(default_factory=list)
     grows: Callable[[], None] = lambda: None
+    refuses: str = ""
 
     def volume(self, host: str, mount: str) -> Volume:
         assert (host, mount) == (HOST, "/var")
         return self.known
 
-    def grow(self, volume: Volume, to_gigabytes: int) -> None:
+    def grow(self, host: str, volume: Volume, to_gigabytes: int, mark: str) -> str:
         if to_gigabytes <= self.known.gigabytes:
             raise Permanent(f"{volume.id} is not grown to {to_gigabytes} GB")
         self.asked.append(to_gigabytes)
+        if self.refuses:
+            return "operation-1"
         self.known = self.known.with_(gigabytes=to_gigabytes)
         self.grows()
+        return ""
+
+    def failed(self, host: str, volume: Volume, change: str) -> str:
+        """What an operation that it took ended with."""
+        return self.refuses if change == "operation-1" else ""
 
 
 @dataclass

@@ -125,6 +125,18 @@ def test_a_volume_grows_by_a_quarter_where_that_is_allowed(ward):
     assert "grow_volume" in began(site, ended)
 
 
+def test_a_growth_that_the_cloud_ends_without_effect_is_told_at_once_and_not_asked_for_again(ward):
+    site = growing(ward)
+    site.cloud.known = CLOUD.with_(id="projects/acme-example/zones/europe-west3-a/disks/data", provider="gcp")
+    site.cloud.refuses = "gcp: QUOTA_EXCEEDED: Quota 'SSD_TOTAL_GB' exceeded."
+    ended = site.treat()
+    assert ended.phase is Phase.ESCALATE
+    assert site.cloud.asked == [125]
+    assert "extend_file_system" not in began(site, ended)
+    told = next(one.message for one in site.notebook.sent if one.message.bundle)
+    assert "QUOTA_EXCEEDED" in str(told)
+
+
 def test_a_dry_run_says_by_how_much(ward):
     site = growing(ward)
     ended = site.treat(Mode.DRY_RUN)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from byteport.adapters.disk_layout import layout_under
+from byteport.adapters.local_host import LocalTransport
 from byteport.model.root_commands import grow_file_system
 from tests.servers import eventually
 
@@ -89,3 +91,28 @@ def test_a_partition_with_another_behind_it_is_left_to_people(tmp_path):
 def test_what_is_mounted_from_no_disk_is_left_to_people(tmp_path):
     told = subprocess.run(grow_file_system("/proc"), check=False, capture_output=True, text=True, timeout=60)
     assert (told.returncode, "proc is not grown" in told.stderr) == (5, True)
+
+
+class Here:
+    """This machine, by the one name that it is asked for."""
+
+    def get(self, name: str) -> LocalTransport:
+        assert name == "here"
+        return LocalTransport()
+
+
+def test_a_disk_is_told_with_its_size_and_google_s_names_of_it(tmp_path):
+    """The links of udev's rules on Google's images: one for the disk, one for each of its partitions."""
+    by_id = Path("/dev/disk/by-id")
+    by_id.mkdir(parents=True, exist_ok=True)
+    name = f"byteport-{tmp_path.name}"
+    links = [by_id / f"google-{name}", by_id / f"google-{name}-part1"]
+    with disk(tmp_path, "xfs", "label: gpt\nsize=380M\n") as (image, place, device), ExitStack() as undo:
+        for link, target in zip(links, (device, f"{device}p1"), strict=True):
+            link.symlink_to(target)
+            undo.callback(link.unlink)
+        told = layout_under(Here(), "here", str(place))
+        assert (told.part, told.kind, told.google, told.unfit) == ("last", "xfs", (name,), "")
+        assert told.gigabytes == 400 / 1024
+        enlarged(image, device, 1024)
+        assert layout_under(Here(), "here", str(place)).gigabytes == 1

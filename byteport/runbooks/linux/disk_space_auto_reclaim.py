@@ -136,8 +136,11 @@ RUNBOOK = Runbook(
     otherwise=Otherwise("cannot_be_cleaned"),
     permissions={
         "host": ("log in as an ordinary user who lingers", *story.AS_ROOT),
-        "aws": ("ec2:DescribeVolumes, ec2:DescribeVolumesModifications: the probing process, only with allowVolumeGrow",
-                "ec2:ModifyVolume: the acting process, only with allowVolumeGrow"),
+        "aws": ("only with policy.allowVolumeGrow; to look: ec2:DescribeVolumes, ec2:DescribeVolumesModifications",
+                "only with policy.allowVolumeGrow; to act, besides: ec2:ModifyVolume"),
+        "gcp": ("only with policy.allowVolumeGrow; to look: compute.instances.get, compute.disks.get",
+                "only with policy.allowVolumeGrow; to act, besides: compute.disks.resize, compute.zoneOperations.get",
+                "only with policy.allowVolumeGrow; to act on regional disks, besides: compute.regionOperations.get"),
     },
     as_root=as_root,
     options=(
