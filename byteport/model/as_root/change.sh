@@ -7,6 +7,7 @@ verb=$1 what=$2 root=$3 age=$4;
 now=$(date +%s);
 dev=$(stat -c %d "$root");
 @open
+@kept
 open=" $(echo $open) ";
 # Of gzip's two makes, one follows a link that replaces the file meanwhile.
 case $(gzip --help 2>&1) in *BusyBox*) follows=1;; *) follows=;; esac;
@@ -19,6 +20,7 @@ case $path in
 /var/log/audit/*|/var/log/journal/*|/var/log/pods/*|/var/log/containers/*|*/systemd-private-*|*/snap-private-tmp/*|
 */lastlog|*/wtmp|*/btmp|*/audit.log|*/access.log|*/error.log|*/auth.log) say "kept $path"; continue;;
 esac;
+for at in $kept; do case $path in $at|$at/*) say "kept $path"; continue 2;; esac; done;
 case $what:$name in
 tmp:*|rotated:*.gz|rotated:*.bz2|rotated:*.xz|rotated:*.zst|aged:*.[0-9]|aged:*.[0-9][0-9]|
 aged:*.log-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]|big:*) ;;
