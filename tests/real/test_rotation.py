@@ -19,7 +19,7 @@ ENTRY = "/var/log/{name}.log {{\n  missingok\n}}\n"
 
 @pytest.fixture(scope="module")
 def web() -> Iterator[Machine]:
-    with machine.running({"/tmp": Scratch("ext4", 2, options=("-m", "0"))}, keeps_journal=False) as one:  # noqa: S108
+    with machine.running({"/tmp": Scratch("ext4", 2, options=("-m", "0"))}, keeps_journal=False) as one:
         for entry in (one.root / "etc/logrotate.d").iterdir():
             entry.unlink()
         yield one

@@ -10,7 +10,7 @@ case $what in
 rotated) set -- '(' -name '*.gz' -o -name '*.bz2' -o -name '*.xz' -o -name '*.zst' ')';;
 aged) set -- '(' -name '*.[0-9]' -o -name '*.[0-9][0-9]'
 -o -name '*.log-[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]' ')';;
-big) set -- -size +204800;;
+big) set -- -size +204800 ! -name '*.gz' ! -name '*.bz2' ! -name '*.xz' ! -name '*.zst';;
 *) set --;;
 esac;
 { echo "$open";
