@@ -15,7 +15,7 @@ from byteport.adapters.transport import ByName
 from byteport.errors import Permanent, Transient
 from byteport.model.facts.hosts import MountUse, Vitals
 
-MARK = "=== "
+HEADING = re.compile(r"^=== ", re.MULTILINE)  # a mount may have it in its name, though not at the start of a line
 SCRIPT = """
 echo '=== stat'; grep -E '^(cpu|btime) ' /proc/stat
 echo '=== memory'; grep -E '^(MemTotal|MemAvailable|MemFree|Buffers|Cached):' /proc/meminfo
@@ -110,6 +110,6 @@ def _pairs(lines: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _parts(text: str) -> Iterator[tuple[str, list[str]]]:
-    for part in text.split(MARK)[1:]:
+    for part in HEADING.split(text)[1:]:
         name, *lines = part.splitlines()
         yield name.strip(), lines
