@@ -39,7 +39,8 @@ PLACES = (
 # A dead mount lets go of nobody but the killed: it is asked last, and for a while only.
 LOOK = """
 export LC_ALL=C
-echo '=== node'; [ -e /var/lib/kubelet/config.yaml ] || [ -e /etc/kubernetes/kubelet.conf ] && echo kubelet
+echo '=== node'; { [ -e /var/lib/kubelet/config.yaml ] || [ -e /etc/kubernetes/kubelet.conf ] || [ -e /etc/rancher ] ||
+  [ -e /var/lib/kubelet/pods ] || grep -qsEx 'kubelet|kubelite|k3s.*' /proc/[0-9]*/comm; } && echo kubelet
 echo '=== mounts'; cat /proc/self/mountinfo
 echo '=== places'; shift; timeout -s KILL 3 stat -L -c '%d %n' "$@" 2>/dev/null
 echo '=== statfs'; timeout -s KILL 4 stat -c %d "$0" && timeout -s KILL 4 stat -f -c '%S %b %f %a %c %d' "$0"

@@ -112,6 +112,22 @@ def _running(words: list[str]) -> Iterator[None]:
         process.communicate(b"\n")
 
 
+@pytest.mark.parametrize("sign", ["/var/lib/kubelet/pods", "/etc/rancher", "kubelet"])
+def test_a_node_of_kubernetes_is_one_whoever_has_installed_it(hosts, web, sign):
+    """Its images are its kubelet's, also where that runs in a container of docker's, or has no file of its own."""
+    disks = HostDisks(hosts)
+    assert not disks.file_system(HOST, "/").kubernetes
+    if sign.startswith("/"):
+        web.as_root("mkdir", "-p", sign)
+        assert disks.file_system(HOST, "/").kubernetes
+        web.as_root("rm", "-r", sign if sign.startswith("/etc") else "/var/lib/kubelet")
+    else:
+        web.as_root("cp", "/bin/sleep", f"/usr/local/bin/{sign}")
+        web.as_root("systemd-run", "--quiet", "--unit=node", f"/usr/local/bin/{sign}", "60")
+        eventually(lambda: disks.file_system(HOST, "/").kubernetes, within=10)
+        web.as_root("systemctl", "stop", "node")
+
+
 def test_the_date_of_an_image_is_read_with_its_zone():
     """docker writes the host's own time: 20:00 at -1000 is six hours later than 10:00 at +1000 of the next day."""
     rows = ",".join(
