@@ -23,14 +23,15 @@ from tests.servers import eventually, program
 from tests.ssh_server import running
 
 
-@pytest.fixture
-def hanging(tmp_path: Path) -> Iterator[Path]:
-    """An sshfs that is frozen."""
+@pytest.fixture(params=("as sshfs names it", "under a name without a host"))
+def hanging(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """An sshfs that is frozen; most others, as those for objects of a cloud, have no colon in their names."""
     folder, place = tmp_path / "server", tmp_path / "hangs"
     folder.mkdir()
     place.mkdir()
     with running(folder) as server:
-        options = f"port={server.port},IdentityFile={server.key},UserKnownHostsFile={server.known_hosts},StrictHostKeyChecking=yes"
+        options = f"port={server.port},IdentityFile={server.key},UserKnownHostsFile={server.known_hosts},StrictHostKeyChecking=yes,attr_timeout=0"
+        options += ",fsname=bucket" if request.param.startswith("under") else ""
         command = [program("sshfs", "sshfs"), "-f", "-o", options, f"{server.user}@127.0.0.1:{folder}", str(place)]
         with subprocess.Popen(command, start_new_session=True) as mounted:
             try:
