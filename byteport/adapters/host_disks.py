@@ -39,7 +39,8 @@ PLACES = (
 # A dead mount lets go of nobody but the killed: it is asked last, and for a while only.
 LOOK = """
 export LC_ALL=C
-echo '=== node'; [ -e /var/lib/kubelet/config.yaml ] || [ -e /etc/kubernetes/kubelet.conf ] && echo kubelet
+echo '=== node'; { [ -e /var/lib/kubelet/config.yaml ] || [ -e /etc/kubernetes/kubelet.conf ] || [ -e /etc/rancher ] ||
+  [ -e /var/lib/kubelet/pods ] || grep -qsEx 'kubelet|kubelite|k3s.*' /proc/[0-9]*/comm; } && echo kubelet
 echo '=== mounts'; cat /proc/self/mountinfo
 echo '=== places'; shift; timeout -s KILL 3 stat -L -c '%d %n' "$@" 2>/dev/null
 echo '=== statfs'; timeout -s KILL 4 stat -c %d "$0" && timeout -s KILL 4 stat -f -c '%S %b %f %a %c %d' "$0"
@@ -54,6 +55,8 @@ SMALL = seconds(10)
 SCAN = seconds(25)
 LONG = timedelta(seconds=70)
 REFUSED = re.compile(r"password is required|not allowed to execute|not in the sudoers", re.IGNORECASE)
+NOT_WRITTEN = {"ro", "emergency_ro", "shutdown"}  # the mount, or after an error its file system, in words old and new
+HEADING = re.compile(r"^=== ", re.MULTILINE)  # nothing that a mount's name can hold: each has a line of its own
 ABSENT = re.compile(r"not found|No such file", re.IGNORECASE)
 
 
@@ -121,7 +124,7 @@ class HostDisks:
 
 def parsed(host: str, mount: str, text: str) -> FileSystem:
     """Pure. Raises Permanent where nothing is mounted there, Transient where it did not answer in time."""
-    parts = {name.strip(): lines for name, *lines in (part.splitlines() for part in text.split("=== ")[1:])}
+    parts = {name.strip(): lines for name, *lines in (part.splitlines() for part in HEADING.split(text)[1:])}
     line = next((line for line in reversed(parts.get("mounts", [])) if _mounted_at(line) == mount), None)
     if line is None:
         raise Permanent(f"{host}: nothing is mounted at {mount}")
@@ -131,10 +134,11 @@ def parsed(host: str, mount: str, text: str) -> FileSystem:
         raise Transient(f"{host}: the file system at {mount} does not answer")
     size, whole, free, available, inodes, inodes_free = cells
     before, _, after = line.partition(" - ")
-    kind, device, *_ = [*after.split(), "", ""]
+    kind, device, options = [*after.split(), "", "", ""][:3]
     places = [known.split(" ", 1) for known in parts.get("places", []) if " " in known]
     return FileSystem(
-        mount=mount, device=device, kind=kind, read_only="ro" in before.split()[5].split(","),
+        mount=mount, device=device, kind=kind,
+        read_only=bool(NOT_WRITTEN & {*before.split()[5].split(","), *options.split(",")}),
         bytes_total=whole * size, bytes_used=(whole - free) * size, bytes_available=available * size,
         inodes_total=inodes, inodes_free=inodes_free, number=int(number),
         places={path: int(device_number) for device_number, path in places},
@@ -195,6 +199,5 @@ def _deleted(text: str) -> Iterator[DeletedFile]:
     for line in text.splitlines():
         cells = line.split(" ", 4)
         if len(cells) == 5 and cells[0].isdigit():
-            yield DeletedFile(
-                path=cells[4].removesuffix(" (deleted)"), bytes=int(cells[0]) * 512, pid=int(cells[2]), process=cells[3]
-            )
+            path, device = cells[4].removesuffix(" (deleted)"), int(cells[1].partition(":")[0])
+            yield DeletedFile(path=path, bytes=int(cells[0]) * 512, pid=int(cells[2]), process=cells[3], device=device)

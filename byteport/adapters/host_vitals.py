@@ -1,7 +1,8 @@
 """A host's vitals in one round trip: what its kernel says in /proc, and what its file systems have left.
 
-Written for a POSIX shell and what Debian, RHEL-like systems and busybox have in common. Network file systems are left
-out: one whose server is gone would keep df waiting, and with it everything else about the host.
+Written for a POSIX shell and what Debian, RHEL-like systems and busybox have in common. Network file systems and
+those of a process are not asked: one whose server is gone would keep df waiting, and with it everything else about the
+host. df tells some of them by a colon in their names, which not all have.
 """
 
 from __future__ import annotations
@@ -15,14 +16,18 @@ from byteport.adapters.transport import ByName
 from byteport.errors import Permanent, Transient
 from byteport.model.facts.hosts import MountUse, Vitals
 
-MARK = "=== "
+HEADING = re.compile(r"^=== ", re.MULTILINE)  # a mount may have it in its name, though not at the start of a line
 SCRIPT = """
 echo '=== stat'; grep -E '^(cpu|btime) ' /proc/stat
 echo '=== memory'; grep -E '^(MemTotal|MemAvailable|MemFree|Buffers|Cached):' /proc/meminfo
 echo '=== vmstat'; grep '^oom_kill ' /proc/vmstat
 echo '=== mounts'; cat /proc/self/mounts
-echo '=== bytes'; df -Pkl 2>/dev/null || df -Pk 2>/dev/null
-echo '=== inodes'; df -Pil 2>/dev/null || df -Pi 2>/dev/null
+set -f; IFS='
+'
+set -- $(awk -v r="$0" '$3 !~ r {print $2}' /proc/self/mounts |
+  sort -u | while read -r at; do printf '%b\n' "$at"; done)
+echo '=== bytes'; timeout -s KILL 3 df -Pk "$@" 2>/dev/null
+echo '=== inodes'; timeout -s KILL 3 df -Pi "$@" 2>/dev/null
 exit 0
 """
 PSEUDO = frozenset({
@@ -30,7 +35,7 @@ PSEUDO = frozenset({
     "fusectl", "hugetlbfs", "iso9660", "mqueue", "nsfs", "proc", "pstore", "ramfs", "rpc_pipefs", "securityfs",
     "squashfs", "sysfs", "tmpfs", "tracefs",
 })  # fmt: skip
-REMOTE = re.compile(r"nfs\d?|cifs|smb3?|ceph|glusterfs|9p|afs|fuse(\..*)?")
+REMOTE = "nfs[0-9]?|cifs|smb3?|ceph|glusterfs|9p|afs|autofs|fuse([.].*)?"
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class HostVitals:
     patience: timedelta = timedelta(seconds=10)
 
     def vitals(self, host: str) -> Vitals:
-        told = self.hosts.get(host).run(("sh", "-c", SCRIPT), within=self.patience)
+        told = self.hosts.get(host).run(("sh", "-c", SCRIPT, f"^({REMOTE})$"), within=self.patience)
         if told.truncated:
             raise Permanent(f"{host}: it has too many mounts to tell of")
         return parsed(told.stdout, host)
@@ -73,15 +78,15 @@ def _available(memory: Mapping[str, int]) -> int:
 
 
 def _mounts(parts: Mapping[str, list[str]]) -> Iterator[MountUse]:
-    """Those that are written to, each device once."""
+    """Those that are written to, each device once: where its name is shortest, as df does."""
     inodes = {line[5]: line for line in _table(parts.get("inodes", []))}
     bytes_of = {line[5]: line for line in _table(parts.get("bytes", []))}
     seen: set[str] = set()
-    for line in parts.get("mounts", []):
+    for line in sorted(parts.get("mounts", []), key=lambda line: len(line.split(" ")[1])):
         device, mount, kind, options, *_ = [*line.split(), "", "", "", ""]
         mount = mount.replace("\\040", " ").replace("\\011", "\t")
         told = bytes_of.get(mount)
-        if told is None or kind in PSEUDO or REMOTE.fullmatch(kind) or "ro" in options.split(","):
+        if told is None or kind in PSEUDO or re.fullmatch(REMOTE, kind) or "ro" in options.split(","):
             continue
         if (device in seen and device.startswith("/")) or (kind == "overlay" and mount != "/"):
             continue  # a bind mount, or a container's layers on a disk that is listed by itself
@@ -110,6 +115,6 @@ def _pairs(lines: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _parts(text: str) -> Iterator[tuple[str, list[str]]]:
-    for part in text.split(MARK)[1:]:
+    for part in HEADING.split(text)[1:]:
         name, *lines = part.splitlines()
         yield name.strip(), lines

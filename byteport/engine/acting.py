@@ -1,4 +1,5 @@
-"""ACT: take the plan's locks, look again before the first write, then one step a move."""
+"""ACT: take the plan's locks, look again before the first write, then one step a move; `steps` has those that write
+nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from byteport.engine import clearing, locks, telling
+from byteport.engine import clearing, locks, steps
 from byteport.engine.asking import FRESH
 from byteport.engine.deciding import hand_over
 from byteport.engine.work import MOST_RELOOKS, Work, jittered
@@ -52,15 +53,15 @@ def _step(work: Work, plan: Plan) -> Change:
         case Do() as step:
             return _do(work, step)
         case Look() as step:
-            return _look(work, step)
+            return steps.look(work, step)
         case Pause() as step:
-            return _pause(work, step)
+            return steps.pause(work, step)
         case Await() as step:
-            return _await(work, step)
+            return steps.await_until(work, step)
         case EndIf() as step:
-            return _end_if(work, step)
+            return steps.end_if(work, step)
         case Tell() as step:
-            return _tell(work, step)
+            return steps.tell(work, step)
 
 
 def _take_locks(work: Work, plan: Plan) -> Change:
@@ -107,11 +108,11 @@ def _do(work: Work, step: Do) -> Change:
     match outcome:
         case Done():
             told = _outcome(f"{step.move}: {outcome.note or 'done'}", outcome, verdicts)
-            return _next(work, told)
+            return steps.next_step(work, told)
         case Failed():
             told = _outcome(f"{step.move} failed: {outcome.reason}", outcome, verdicts)
             if step.otherwise == "go_on" and not outcome.unknown:
-                return _next(work, told)
+                return steps.next_step(work, told)
             return work.escalate(f"{step.move} failed: {outcome.reason}", told)
         case Held():
             told = Event(kind="held", text=f"{step.move}: {outcome.reason}", data=verdicts)
@@ -178,7 +179,7 @@ def _refused(work: Work, step: Do, refused: Refused, heard: Sequence[Verdict]) -
     )
     match blocking.on_hit:
         case "skip":
-            return _next(work, told)
+            return steps.next_step(work, told)
         case "wait":
             since = work.incident.waiting_since or work.now
             if work.now - since < GUARD_WAIT:
@@ -191,75 +192,6 @@ def _refused(work: Work, step: Do, refused: Refused, heard: Sequence[Verdict]) -
             return work.escalate(f"{blocking.guard}: {blocking.reason}", told, blocked_by_guard=True)
 
 
-def _next(work: Work, *events: Event) -> Change:
-    cursor = work.incident.cursor + 1
-    return work.wait(timedelta(0), *events, cursor=cursor, attempt=0, waiting_since=None, steady_since=None)
-
-
-def _look(work: Work, step: Look) -> Change:
-    if work.incident.attempt == 0:
-        return work.look(step.fields, "the plan looks again", attempt=1)
-    return _next(work)
-
-
-def _pause(work: Work, step: Pause) -> Change:
-    if work.incident.attempt == 0:
-        told = Event(kind="pause", text=f"waiting {step.length.total_seconds():g} s")
-        return work.wait(step.length, told, attempt=1)
-    return _next(work)
-
-
-def _await(work: Work, step: Await) -> Change:
-    """Odd tries have a round out, even ones wait for the next look."""
-    incident = work.incident
-    since = incident.waiting_since or work.now
-    if incident.attempt % 2 == 0:
-        fields = work.page.checks[step.check]
-        return work.look(fields, f"waiting for {step.check}", attempt=incident.attempt + 1, waiting_since=since)
-    if change := work.look_again(work.page.checks[step.check]):
-        return change
-    truth = work.check(step.check)
-    steady = (incident.steady_since or work.now) if truth.value else None
-    if steady is not None and work.now - steady >= step.steady:
-        return _next(work, Event(kind="check", text=f"{step.check}: {truth.because}"))
-    if work.now - since >= step.within:
-        told = Event(kind="check", text=f"{step.check} did not come true within {step.within}: {truth.because}")
-        if step.otherwise == "go_on" and truth.value is not None:
-            return _next(work, told)
-        return work.escalate(f"{step.check} did not come true", told)
-    return work.wait(step.every, attempt=incident.attempt + 1, waiting_since=since, steady_since=steady)
-
-
-def _end_if(work: Work, step: EndIf) -> Change:
-    if change := work.look_again(work.page.checks[step.check]):
-        return change
-    truth = work.check(step.check)
-    word = "not so: " if truth.value is False else ""
-    told = Event(
-        kind="check", text=f"{step.check}: {word}{truth.because}", data={"value": truth.value, "end": step.end}
-    )
-    if truth.value is None:
-        return work.escalate(f"{step.check} cannot be told: {truth.because}", told)
-    if truth.value is False:
-        return _next(work, told)
-    return finish(work, step.end, f"{step.check}: {truth.because}", told)
-
-
-def _tell(work: Work, step: Tell) -> Change:
-    """People hear of it now; the whole story, where it becomes one for them, comes at the end."""
-    if change := work.look_again(work.page.checks[step.check]):
-        return change
-    truth = work.check(step.check)
-    if truth.value is False or work.incident.warned:
-        return _next(work, Event(kind="check", text=f"{step.check}: not so: {truth.because}"))
-    reason = f"{step.reason}: {truth.because}"
-    messages = telling.plainly(work, reason)
-    told = Event(kind="escalation", text=reason, data={"channels": [message.channel for message in messages]})
-    noted = {"warned": True, "told_at": work.now, "tellings": work.incident.tellings + 1}
-    change = _next(work, told)
-    return change.with_(incident=change.incident.model_copy(update=noted), messages=messages)
-
-
 def _end(work: Work, plan: Plan) -> Change:
     if isinstance(plan.end, HandOver):
         return hand_over(work, plan.end)
@@ -267,24 +199,9 @@ def _end(work: Work, plan: Plan) -> Change:
         cut := [intent for intent in work.intents if intent.left and intent.direction == "do"]
     ):
         return work.escalate(f"a cap left some for a person: {'; '.join(map(_rest_of, cut))}")
-    return finish(work, plan.end, plan.reason)
+    return steps.finish(work, plan.end, plan.reason)
 
 
 def _rest_of(intent: Intent) -> str:
     caps = dict.fromkeys(claim.guard for claim in intent.claims if claim.up_to)
     return f"{intent.move}, {intent.left} of {intent.asked} ({', '.join(caps)})"
-
-
-def finish(work: Work, end: str, reason: str, *events: Event) -> Change:
-    """Leave the plan by one of its three ends."""
-    match end:
-        case "verify" if work.has_written or work.has_done:
-            return work.go(Phase.VERIFY, *events, text="verifying", verifying_since=work.now, reason=reason)
-        case "verify":
-            why = reason or "nothing was left to do"
-            return work.escalate(f"no step was carried out: {why}", *events, blocked_by_guard=True)
-        case "partial":
-            change = work.go(Phase.WRITE_UP, *events, ending="partially_resolved", reason=reason)
-            return change.with_(release_locks=True)
-        case _:
-            return work.escalate(reason or "the plan ends with a person", *events)

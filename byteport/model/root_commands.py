@@ -28,7 +28,9 @@ def script(name: str) -> str:
     told = (files("byteport.model") / "as_root" / f"{name}.sh").read_text("utf-8")
     lines = (line.strip() for line in told.splitlines())
     body = " ".join(line for line in lines if line and not line.startswith("#"))
-    return body.replace("@most", str(MOST_FILES)).replace("@open", script("open") if "@open" in body else "")
+    for part in ("open", "kept"):
+        body = body.replace(f"@{part}", script(part) if f"@{part}" in body else "")
+    return body.replace("@most", str(MOST_FILES))
 
 
 def _run(name: str, *words: str) -> tuple[str, ...]:

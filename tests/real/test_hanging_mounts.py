@@ -17,19 +17,21 @@ from byteport.adapters.host_disks import HostDisks
 from byteport.adapters.host_vitals import HostVitals
 from byteport.adapters.hosts import Hosts
 from byteport.errors import Transient
+from byteport.model.root_commands import list_files
 from byteport.settings.hosts import HostSection
 from tests.servers import eventually, program
 from tests.ssh_server import running
 
 
-@pytest.fixture
-def hanging(tmp_path: Path) -> Iterator[Path]:
-    """An sshfs that is frozen."""
+@pytest.fixture(params=("as sshfs names it", "under a name without a host"))
+def hanging(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """An sshfs that is frozen; most others, as those for objects of a cloud, have no colon in their names."""
     folder, place = tmp_path / "server", tmp_path / "hangs"
     folder.mkdir()
     place.mkdir()
     with running(folder) as server:
-        options = f"port={server.port},IdentityFile={server.key},UserKnownHostsFile={server.known_hosts},StrictHostKeyChecking=yes"
+        options = f"port={server.port},IdentityFile={server.key},UserKnownHostsFile={server.known_hosts},StrictHostKeyChecking=yes,attr_timeout=0"
+        options += ",fsname=bucket" if request.param.startswith("under") else ""
         command = [program("sshfs", "sshfs"), "-f", "-o", options, f"{server.user}@127.0.0.1:{folder}", str(place)]
         with subprocess.Popen(command, start_new_session=True) as mounted:
             try:
@@ -54,3 +56,34 @@ def test_only_who_asks_for_that_very_mount_waits_and_not_for_long(hanging: Path)
         with pytest.raises(Transient):
             hung.result(timeout=20)
     assert time.monotonic() - began < 15
+
+
+def test_where_somebody_has_a_file_open_there_nothing_is_listed_and_nothing_is_left_running(hanging: Path) -> None:
+    """What is open cannot be told then; and whoever asked has gone before the file is let go of."""
+    server, file = _server_of(hanging), hanging / "file"
+    os.kill(server, signal.SIGCONT)
+    file.write_bytes(b"x")
+    words = ["/bin/sh", "-c", 'exec 9<"$0"; echo open; exec cat', str(file)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"open\n"
+        os.kill(server, signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            words = list_files("tmp", str(hanging.parent), 1)
+            told = subprocess.run(words, check=False, capture_output=True, text=True, timeout=20)
+            assert (told.returncode, told.stderr) == (4, "it cannot be told what is open\n")
+            assert time.monotonic() - began < 15
+        finally:
+            os.kill(server, signal.SIGCONT)
+            holder.communicate(timeout=10)
+
+
+def _server_of(place: Path) -> int:
+    """Whose first word is sshfs, and whose last is the place."""
+    for at in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = at.read_bytes().rstrip(b"\0").split(b"\0")
+            if words[0].endswith(b"sshfs") and words[-1] == str(place).encode():
+                return int(at.parent.name)
+    raise AssertionError(f"nobody serves {place}")

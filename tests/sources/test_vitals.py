@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from byteport.adapters.host_vitals import SCRIPT, HostVitals, parsed
+from byteport.adapters.host_vitals import REMOTE, SCRIPT, HostVitals, parsed
 from byteport.adapters.hosts import Hosts
 from byteport.errors import Transient
 from byteport.model.alert import Alert
@@ -84,11 +84,13 @@ def test_an_answer_without_cpu_or_memory_is_none(text):
 @pytest.mark.parametrize("shell", [["sh"], ["busybox", "sh"]])
 def test_this_machine_tells_of_itself_with_gnu_s_tools_and_with_busybox(shell, tmp_path):
     if shell[0] == "busybox":
-        for name in ("grep", "cat", "df", "echo"):
+        for name in ("grep", "cat", "df", "echo", "awk", "sort", "timeout"):
             (tmp_path / name).symlink_to(shutil.which("busybox"))
     path = f"{tmp_path}:/bin" if shell[0] == "busybox" else "/usr/bin:/bin"
     told = parsed(
-        subprocess.run([*shell, "-c", SCRIPT], capture_output=True, text=True, env={"PATH": path}, check=True).stdout
+        subprocess.run(
+            [*shell, "-c", SCRIPT, f"^({REMOTE})$"], capture_output=True, text=True, env={"PATH": path}, check=True
+        ).stdout
     )
     assert told.total > told.busy > 0
     assert 0 < told.memory_available < told.memory_total

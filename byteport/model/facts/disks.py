@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import Field
@@ -96,12 +97,14 @@ class ChangedFiles(Value):
 
 
 class DeletedFile(Value):
-    """A file without a name that a process keeps open: its space comes back when that process lets go of it."""
+    """A file without a name that a process keeps open: its space comes back when that process lets go of it. `device`
+    is its file system's number; 0: not known."""
 
     path: str
     bytes: int
     pid: int
     process: str = ""
+    device: int = 0
 
 
 class Consumer(Value):
@@ -126,7 +129,7 @@ class JournalUse(Value):
 
 
 class Image(Value):
-    """An image of containers. `containers` use it; `created` is a date as docker writes it, which sorts by time."""
+    """An image of containers. `containers` use it; `created` is a date as docker writes it, in the host's own time."""
 
     id: str
     repository: str = ""
@@ -134,6 +137,14 @@ class Image(Value):
     created: str = ""
     bytes: int = 0
     containers: int = 0
+
+    @property
+    def made_at(self) -> datetime | None:
+        """None where it cannot be read."""
+        try:
+            return datetime.strptime(self.created[:25], "%Y-%m-%d %H:%M:%S %z")
+        except ValueError:
+            return None
 
 
 class NamedVolume(Value):

@@ -144,11 +144,13 @@ def largest(story: Story, name: str) -> list[str]:
 
 
 def deleted(story: Story, name: str) -> list[str]:
-    """Files that no clean-up frees: whoever keeps them open has to let go of them."""
+    """Files on this file system that no clean-up frees: whoever keeps them open has to let go of them."""
     found = story.fact(name)
     if not isinstance(found, Consumers):
         return []
-    return [f"{in_words(one.bytes)} {one.path}: kept open by {one.process} ({one.pid})" for one in found.deleted]
+    seen = system(story)
+    here = [one for one in found.deleted if seen is None or one.device in (0, seen.number)]
+    return [f"{in_words(one.bytes)} {one.path}: kept open by {one.process} ({one.pid})" for one in here]
 
 
 def summary(story: Story) -> dict[str, Any]:

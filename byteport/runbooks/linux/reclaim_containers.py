@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from byteport.grammar.plan import Do
 from byteport.grammar.runbook import Move
@@ -36,18 +36,17 @@ def removable(found: ContainerUse, now: datetime) -> list[Image]:
         for repository in {image.repository for image in found.images if image.repository not in ("", "<none>")}
         for image in revisions(found, repository)[:KEPT_REVISIONS]
     }
-    old = (now - UNUSED).strftime("%Y-%m-%d %H:%M:%S")
     return [
         image
         for image in found.images
-        if not image.containers and image.id not in newest and "" < image.created[:19] < old
+        if not image.containers and image.id not in newest and image.made_at and image.made_at < now - UNUSED
     ]
 
 
 def revisions(found: ContainerUse, repository: str) -> list[Image]:
-    """The newest first."""
+    """The newest first, and last whose date cannot be read."""
     ours = [image for image in found.images if image.repository == repository]
-    return sorted(ours, key=lambda image: image.created, reverse=True)
+    return sorted(ours, key=lambda image: image.made_at or datetime.min.replace(tzinfo=UTC), reverse=True)
 
 
 def as_root() -> Iterable[tuple[str, ...]]:
