@@ -33,8 +33,11 @@ def gave_up_honestly(ended: Incident, kinds: list[str], done: list[str]) -> bool
     return unknown and "pulse" in kinds and done == kinds[: len(done)] and len(done) < len(kinds)
 
 
-@pytest.mark.parametrize("runbook", EXPECTED)
-def test_power_cut_anywhere(world: World, runbook: str) -> None:
+@pytest.mark.parametrize(
+    ("runbook", "together"), [*((name, True) for name in EXPECTED), ("ward_one", False), ("ward_undoing", False)]
+)
+def test_power_cut_anywhere(world: World, runbook: str, together: bool) -> None:
+    world.together = together
     phase, kinds = EXPECTED[runbook]
     calls = calls_of(world, runbook)
     reached = 0

@@ -79,7 +79,7 @@ def attempts(intents: list[Intent]) -> list[int]:
     return [intent.attempts for intent in intents]
 
 
-@pytest.mark.parametrize("call", ["begin_attempt", "mark_answered", "settle", "open_intent", "find_intent", "standing"])
+@pytest.mark.parametrize("call", ["begin_attempt", "mark_answered", "settle", "open_intent", "intents_of", "standing"])
 def test_a_ledger_that_goes_away_at_any_call_is_waited_for_and_nothing_is_done_twice(world: World, call: str) -> None:
     def away() -> None:
         raise Unavailable("the ledger went away")

@@ -56,6 +56,8 @@ CHANGING = frozenset(
         "admit",
         "claim",
         "save",
+        "save_and_claim",
+        "store_and_claim",
         "open_intent",
         "begin_attempt",
         "mark_answered",
@@ -117,7 +119,8 @@ class Notebook:
 
 @dataclass
 class World:
-    """`run` moves an incident until it rests, letting the ledger's time pass where it waits."""
+    """`run` moves an incident until it rests, letting the ledger's time pass where it waits. `together`: as many moves
+    under one claim as go, and what is asked quickly asked at once, as the fleet does it; else move by move."""
 
     ledger: Any
     budgets: Any
@@ -129,6 +132,7 @@ class World:
     notebook: Notebook = field(default_factory=Notebook)
     cuts: Cuts = field(default_factory=Cuts)
     has_hands: bool = True
+    together: bool = False
 
     def engine(self, driver: str = "") -> Engine:
         ports: Any = WardPorts(Wire(self.ward, self.cuts))
@@ -136,7 +140,7 @@ class World:
         outbox = Outbox(ledger, {"slack": self.notebook, "journal": self.notebook})
         return Engine(
             ledger, Wire(self.budgets, self.cuts), ports, ports, Pages(tuple(self.pages)), self.policy, NoDoorbell(), outbox,
-            driver=driver, has_hands=self.has_hands,
+            driver=driver, has_hands=self.has_hands, has_eyes=self.together,
         )  # fmt: skip
 
     def signal(self, runbook: str, valve: str = "v1", **more: Any) -> Signal:
@@ -164,7 +168,9 @@ class World:
         """Everything that is due now: looks, then one move."""
         engine = self.engine()
         self._look(engine, incident)
-        moved = engine.move(incident)
+        moved = engine.run(incident, frozenset(Phase), for_hands=frozenset(Phase)) if self.together else None
+        if not self.together:
+            moved = engine.move(incident)
         self._look(engine, incident)
         return moved
 
