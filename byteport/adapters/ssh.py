@@ -17,11 +17,16 @@ from typing import Any
 
 import paramiko
 
-from byteport.adapters.transport import COMMAND, MOST_DROPPED, Completed, Kept, quoted
+from byteport.adapters.places import Places
+from byteport.adapters.transport import COMMAND, MOST_DROPPED, Completed, Kept, checked, quoted
 from byteport.errors import Denied, Permanent, Transient
 
 KEEPALIVE = 15
 CHUNK = 65_536
+AT_ONCE = 8  # commands on a connection: sshd opens ten where MaxSessions is not set, and counts what has just ended too
+SILENT = 5.0  # seconds without an answer after which a connection is taken for dead
+HANGS_ON = 2.0  # seconds of being refused after which nothing of ours is left that might end by itself
+READS_ALL = ("sh", "-c", '"$@"; did=$?; cat >/dev/null; exit $did', "sh")  # and ends no sooner than what it is told
 LINGER = 0.5  # seconds for the rest of the output of a command that has ended; what it left running keeps it open
 
 
@@ -45,23 +50,26 @@ class Login:
 
 @dataclass
 class SshTransport:
-    """Connects when it is first used; threads share the connection."""
+    """Connects when it is first used; threads share the connection, so many of them at a time."""
 
     login: Login
     clock: Callable[[], float] = time.monotonic
     _client: paramiko.SSHClient | None = None
     _used_at: float = 0.0
     _turn: threading.Lock = field(default_factory=threading.Lock)
+    _places: Places = field(default_factory=lambda: Places(AT_ONCE))
 
     def run(self, argv: Sequence[str], *, within: timedelta | None = None, stdin: bytes = b"") -> Completed:
         """See `Transport.run`."""
-        line = quoted(argv)
-        until = time.monotonic() + (within or self.login.command).total_seconds()
-        with self._translated():
+        line = quoted((*READS_ALL, *checked(argv))) if stdin else f"exec {quoted(argv)} </dev/null"
+        wait = (within or self.login.command).total_seconds()
+        until = time.monotonic() + wait
+        with self._translated(), self._places.one(wait):
             channel = self._channel(until)
             try:
                 channel.exec_command(line)
-                return self._heard(channel, stdin, until, argv[0])
+                with self._fed(channel, stdin):
+                    return self._heard(channel, until, argv[0])
             finally:
                 channel.close()
 
@@ -77,19 +85,37 @@ class SshTransport:
             return transport.open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=within)
 
     def _channel(self, until: float) -> paramiko.Channel:
-        """A session. Nothing was sent yet: a connection that turns out to be dead is made anew, once."""
+        """A session. Nothing was sent yet: a connection that turns out to be dead, or used up, is made anew, once."""
         for attempt in (1, 2):
             transport = self._transport()
+            began = time.monotonic()
+            try:
+                return self._session(transport, until)
+            except (paramiko.SSHException, EOFError, OSError) as problem:
+                now = time.monotonic()
+                silent = not transport.is_active() or (not _is_refusal(problem) and now - began > SILENT)
+                used_up = _is_refusal(problem) and self._places.taken == 1 and now < until
+                if silent or used_up:  # else others are at work on it
+                    with self._turn:
+                        self._drop(transport)
+                if attempt == 2 or not (silent or used_up):
+                    raise Transient(f"{self.login.name}: it opens no further session: {_said(problem)}") from None
+        raise Transient(f"{self.login.name}: no session")
+
+    def _session(self, transport: paramiko.Transport, until: float) -> paramiko.Channel:
+        """Asked for again where it is refused: others may end, and those that have are counted for a moment longer.
+        What nobody here waits for any more may never end, and is not waited for long."""
+        began, pause = time.monotonic(), 0.05
+        while True:
             try:
                 return transport.open_session(timeout=max(0.1, min(until - time.monotonic(), 10.0)))
-            except paramiko.ChannelException as refused:
-                raise Transient(f"{self.login.name}: it opens no further session: {refused}") from None
-            except (paramiko.SSHException, EOFError, OSError):
-                with self._turn:
-                    self._drop(transport)
-                if attempt == 2:
+            except paramiko.SSHException as problem:
+                now = time.monotonic()
+                hangs = self._places.taken == 1 and now - began > HANGS_ON
+                if not _is_refusal(problem) or not transport.is_active() or now + pause >= until or hangs:
                     raise
-        raise Transient(f"{self.login.name}: no session")
+            time.sleep(pause)
+            pause = min(2 * pause, 0.5)
 
     def _transport(self) -> paramiko.Transport:
         with self._turn:
@@ -147,12 +173,11 @@ class SshTransport:
             raise Denied(f"{self.login.name}: its key cannot be used: {type(wrong).__name__}: {wrong}") from None
         return key
 
-    def _heard(self, channel: paramiko.Channel, stdin: bytes, until: float, name: str) -> Completed:
+    def _heard(self, channel: paramiko.Channel, until: float, name: str) -> Completed:
         """Both streams are drained together, so that neither fills its window and stops the command."""
         out, err, came = Kept(), Kept(), threading.Event()
         channel.in_buffer.set_event(came)
         channel.in_stderr_buffer.set_event(came)
-        writer = self._fed(channel, stdin)
         ended: float | None = None
         while True:
             read = self._drained(channel, out, err)
@@ -165,7 +190,6 @@ class SshTransport:
                 raise Transient(f"{self.login.name}: {name} did not end in time; it may run on there")
             if not read:
                 came.wait(min(0.1, max(0.0, until - time.monotonic())))
-        writer.join(1.0)
         return self._ended(channel, out, err, until, name)
 
     def _ended(self, channel: paramiko.Channel, out: Kept, err: Kept, until: float, name: str) -> Completed:
@@ -179,16 +203,32 @@ class SshTransport:
             raise Transient(f"{self.login.name}: cut off during {name}: whether it has run is not known")
         return Completed(status, out.text, err.text, out.cut or err.cut)
 
-    def _fed(self, channel: paramiko.Channel, stdin: bytes) -> threading.Thread:
+    @contextmanager
+    def _fed(self, channel: paramiko.Channel, stdin: bytes) -> Iterator[None]:
+        """Nothing is sent any more when the channel is closed: sshd ends a connection, with all that runs on it, over a
+        word about a channel that it has let go of."""
+        left = threading.Event()
+
         def feed() -> None:
+            rest, sent = memoryview(stdin), 1
             with suppress(OSError, EOFError, paramiko.SSHException):
-                if stdin:
-                    channel.sendall(stdin)
-                channel.shutdown_write()
+                while rest and sent and not left.is_set():
+                    with suppress(TimeoutError):
+                        sent = channel.send(bytes(rest[:CHUNK]))
+                        rest = rest[sent:]
+                if not left.is_set():
+                    channel.shutdown_write()
 
         writer = threading.Thread(target=feed, name=f"stdin of {self.login.name}", daemon=True)
-        writer.start()
-        return writer
+        if stdin:
+            channel.settimeout(0.2)
+            writer.start()
+        try:
+            yield
+        finally:
+            left.set()
+            if stdin:
+                writer.join(5.0)
 
     @staticmethod
     def _drained(channel: paramiko.Channel, out: Kept, err: Kept) -> bool:
@@ -217,6 +257,11 @@ class SshTransport:
             raise Transient(f"{name}: out of reach: {_said(problem)}") from None
         except (Denied, Transient, Permanent):
             raise
+
+
+def _is_refusal(problem: Exception) -> bool:
+    """Of several that are refused at once, the library tells one why."""
+    return isinstance(problem, paramiko.ChannelException) or str(problem) == "Unable to open channel."
 
 
 def _said(problem: Any) -> str:

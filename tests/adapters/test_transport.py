@@ -232,19 +232,6 @@ def test_a_host_behind_another_is_reached_through_it_and_its_key_is_checked(sshd
         there.close()
 
 
-def test_a_host_that_opens_no_further_session_is_busy(tmp_path):
-    with ssh_server.running(tmp_path, sessions=1) as server:
-        login = Login("web1", "127.0.0.1", server.user, server.known_hosts, server.port, server.key)
-        host = SshTransport(login)
-        runs = threading.Thread(target=lambda: host.run(("sh", "-c", f"touch {tmp_path}/up; sleep 3")))
-        runs.start()
-        eventually((tmp_path / "up").exists)
-        with pytest.raises(Transient, match="no further session"):
-            host.run(("true",))
-        runs.join()
-        host.close()
-
-
 def test_a_connection_that_rested_too_long_is_not_trusted(sshd, over):
     host = over(idle=timedelta(minutes=5))
     now = [0.0]

@@ -174,6 +174,12 @@ class Site(World):
         found = self.ledger.intents_of(incident.id)
         return [(one.move, one.outcome.outcome if one.outcome else "open") for one in found]
 
+    def story(self, incident: Incident) -> str:
+        """What came of it, for whoever reads a test that failed."""
+        how = f"{incident.phase}, {incident.ending or 'no ending'}: {incident.reason}; due in {self.wait_of(incident.id):.1f} s"
+        journal = [f"  {event.kind}: {event.text}" for event in self.ledger.events(incident.id)]
+        return "\n".join([how, f"steps: {self.steps(incident)}", f"used: {self.used()} %", *journal])
+
     def refusals(self, incident: Incident) -> list[str]:
         return [verdict["guard"] for verdict in self.verdicts(incident.id)]
 

@@ -24,7 +24,7 @@ def ward(cleaning):
 
 def went_well(site) -> None:
     ended = site.treat()
-    assert ended.ending == "resolved", ended.reason
+    assert ended.ending == "resolved", site.story(ended)
     assert site.steps(ended) == [("journal_vacuum", "done"), ("remove_old_logs", "done")]
     assert site.there(f"/var/{LOG.path}") == [False]
 

@@ -17,7 +17,7 @@ def test_it_cleans_in_order_and_stops_at_the_floor(cleaning):
     site = cleaning()
     assert site.used() > 85
     ended = site.treat()
-    assert ended.ending == "resolved", ended.reason
+    assert ended.ending == "resolved", site.story(ended)
     assert site.used() < 80
     assert site.steps(ended) == [("rotate_logs", "done")]
     assert site.there("/var/log/shop.log.1", "/var/log/shop.log.1.gz") == [False, True]
@@ -28,7 +28,7 @@ def test_it_goes_on_to_the_next_step_where_one_is_not_enough(cleaning):
     """There is no room to compress the log beside itself; the journal has nothing to give."""
     site = cleaning(CROWDED)
     ended = site.treat()
-    assert ended.ending == "resolved", ended.reason
+    assert ended.ending == "resolved", site.story(ended)
     assert site.steps(ended) == [("journal_vacuum", "done"), ("tmp_sweep", "done")]
     assert site.there("/var/tmp/left-behind.bin", "/var/log/shop.log.1") == [False, True]
     told = site.notebook.sent[-1].message
@@ -43,7 +43,7 @@ def test_xfs_is_cleaned_as_ext4_is(cleaning):
     site = cleaning({"/var": Scratch("xfs", 320, options=("-m", "bigtime=0"), files=files)})
     assert site.used() > 85
     ended = site.treat()
-    assert ended.ending == "resolved", ended.reason
+    assert ended.ending == "resolved", site.story(ended)
     assert site.steps(ended) == [("rotate_logs", "done")]
     assert "xfs" in ended.diagnosis.because
     assert site.there("/var/log/shop.log.1", "/var/log/shop.log.1.gz") == [False, True]
@@ -72,7 +72,7 @@ def test_a_step_that_fails_is_written_down_and_the_next_one_runs(cleaning):
     site = cleaning(CROWDED)
     (site.machine.root / "usr/bin/journalctl").rename(site.machine.root / "usr/bin/journalctl.away")
     ended = site.treat()
-    assert ended.ending == "resolved", ended.reason
+    assert ended.ending == "resolved", site.story(ended)
     assert site.steps(ended) == [("journal_vacuum", "failed"), ("tmp_sweep", "done")]
     assert "journal_vacuum 0 B (failed: byteport-" in site.notebook.sent[-1].message.fields["steps"]
 
@@ -85,7 +85,7 @@ def test_people_are_told_at_once_where_it_fills_while_it_is_cleaned(cleaning):
         more.write(b"x" * 1_500_000)
     ended = site.run(incident, most=600)
     site.engine().deliver_due()  # how it ended is told after what was told before
-    assert ended.ending == "resolved", ended.reason
+    assert ended.ending == "resolved", site.story(ended)
     kinds = [one.message.kind for one in site.notebook.sent]
     assert (kinds.count("escalation"), kinds.count("resolution")) == (2, 2)
     first = site.notebook.sent[0].message
@@ -126,7 +126,8 @@ def test_a_host_that_does_not_answer_is_for_people(cleaning):
 def test_another_mount_of_the_host_is_another_matter(cleaning):
     """The clean-up of /var says nothing about /srv, and what lies on /var does not help /srv."""
     site = cleaning({"/var": full(), "/srv": full(Old("shop.bin", 47))})
-    assert site.treat().ending == "resolved"
+    ended = site.treat()
+    assert ended.ending == "resolved", site.story(ended)
     site.mount = "/srv"
     ended = site.treat()
     assert (ended.phase, site.steps(ended)) == (Phase.ESCALATE, [])

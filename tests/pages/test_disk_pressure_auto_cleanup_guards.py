@@ -18,7 +18,7 @@ DEBS = Old("cache/apt/archives/shop_1_all.deb", 10)
 
 def went_well(site, *steps: str) -> None:
     ended = site.treat()
-    assert ended.ending == "resolved", ended.reason
+    assert ended.ending == "resolved", site.story(ended)
     assert [move for move, how in site.steps(ended) if how == "done"] == list(steps)
 
 

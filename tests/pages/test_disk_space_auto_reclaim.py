@@ -42,7 +42,7 @@ def began(site, ended) -> list[str]:
 def test_it_frees_in_order_and_stops_at_the_floor(ward):
     site = ward()
     ended = site.treat()
-    assert ended.ending == "resolved", ended.reason
+    assert ended.ending == "resolved", site.story(ended)
     assert site.used() < 80
     assert began(site, ended) == ["rotate_logs", "rotate_due_logs", "journal_vacuum", "caches"]
     assert site.there("/var/log/shop.log.1.gz", "/var/tmp/left-behind.bin", "/var/lib/shop/data.bin") == [
@@ -62,7 +62,8 @@ def test_a_forced_rotation_touches_what_lies_on_the_mount_alone(ward):
     elsewhere.write_text("a line\n")
     rotated(site, "other", "/srv/other.log")
     rotated(site, "both", '/var/log/alternatives.log "/srv/other.log"')
-    assert site.treat().ending == "resolved"
+    ended = site.treat()
+    assert ended.ending == "resolved", site.story(ended)
     assert site.there("/srv/other.log.1.gz", "/var/log/alternatives.log.1.gz") == [False, False]
     assert elsewhere.read_text() == "a line\n"
 
@@ -73,7 +74,7 @@ def test_inodes_that_ran_out_come_back_and_nothing_is_compressed(ward):
     site = ward({"/var": Scratch("ext4", 64, options=("-N", "1200"), files=(*small, log))})
     ended = site.treat()
     assert ended.diagnosis.name == "inodes_ran_out"
-    assert ended.ending == "resolved", ended.reason
+    assert ended.ending == "resolved", site.story(ended)
     assert "compress_logs" not in began(site, ended)
     assert site.there("/var/tmp/session-0", "/var/tmp/session-329") == [False, False]
 
@@ -121,7 +122,7 @@ def test_a_volume_grows_by_a_quarter_where_that_is_allowed(ward):
     site = growing(ward)
     ended = site.treat()
     assert site.cloud.asked == [125]
-    assert ended.ending == "resolved", ended.reason
+    assert ended.ending == "resolved", site.story(ended)
     assert "grow_volume" in began(site, ended)
 
 

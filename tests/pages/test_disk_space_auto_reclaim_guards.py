@@ -28,7 +28,7 @@ def ward(cleaning):
 
 def went_well(site, steps=None) -> None:
     ended = site.treat()
-    assert ended.ending == "resolved", ended.reason
+    assert ended.ending == "resolved", site.story(ended)
     assert [move for move, how in site.steps(ended) if how == "done"] == (IN_ORDER if steps is None else steps)
 
 
@@ -184,7 +184,8 @@ def test_disk_space_auto_reclaim__volume_opt_in(ward):
 
 def test_disk_space_auto_reclaim__volume_opt_in__allowed(ward):
     site = growing(ward)
-    assert site.treat().ending == "resolved"
+    ended = site.treat()
+    assert ended.ending == "resolved", site.story(ended)
     assert site.cloud.asked == [125]
 
 
@@ -202,7 +203,8 @@ def test_disk_space_auto_reclaim__volume_ceiling__allowed(ward):
     """Up to the ceiling it grows, and no further."""
     site = growing(ward)
     site.options(**{"policy.maxVolumeGb": 110})
-    assert site.treat().ending == "resolved"
+    ended = site.treat()
+    assert ended.ending == "resolved", site.story(ended)
     assert site.cloud.asked == [110]
 
 
@@ -216,7 +218,8 @@ def test_disk_space_auto_reclaim__volume_growth(ward):
 def test_disk_space_auto_reclaim__volume_growth__allowed(ward):
     site = growing(ward)
     site.spend("volume_growth:volume:vol-another")
-    assert site.treat().ending == "resolved"
+    ended = site.treat()
+    assert ended.ending == "resolved", site.story(ended)
     assert site.cloud.asked == [125]
 
 

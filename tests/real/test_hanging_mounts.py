@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ import pytest
 from byteport.adapters.host_disks import HostDisks
 from byteport.adapters.host_vitals import HostVitals
 from byteport.adapters.hosts import Hosts
+from byteport.adapters.local_host import LocalTransport
 from byteport.errors import Transient
-from byteport.model.root_commands import list_files
+from byteport.model.root_commands import largest_folders, list_files
 from byteport.settings.hosts import HostSection
 from tests.servers import eventually, program
 from tests.ssh_server import running
@@ -77,6 +79,15 @@ def test_where_somebody_has_a_file_open_there_nothing_is_listed_and_nothing_is_l
         finally:
             os.kill(server, signal.SIGCONT)
             holder.communicate(timeout=10)
+
+
+def test_a_walk_that_never_ends_is_left_out_and_the_rest_is_told(hanging: Path) -> None:
+    """The mount lies below /tmp: its walk waits there, and the others are told."""
+    told = LocalTransport().run(largest_folders(), within=timedelta(seconds=70))
+    assert told.status == 0
+    lines = told.stdout.splitlines()
+    assert "0 /tmp (not measured in time)" in lines
+    assert [line for line in lines if line.endswith("\t/var/cache") and int(line.split()[0]) > 0]
 
 
 def _server_of(place: Path) -> int:
