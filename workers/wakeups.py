@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from celery import Celery, Signature, chain, group
+from celery import Celery, Signature, group
 
 from byteport.records.incident import Phase
 
@@ -24,7 +24,6 @@ TASK_FOR: dict[Phase, str] = {
     Phase.WRITE_UP: "byteport.verify",
 }
 HANDS = "byteport.remediate"  # whatever the phase: something must be settled at the target, and only this one can
-LINKS = ("byteport.classify", "byteport.remediate", "byteport.verify")
 # An expiry is compared with the reader's own clock, so it must outlast clocks that are minutes apart; it only bounds
 # what an absence of workers leaves behind: the sweeper rings for the same incident every ten seconds.
 RING_EXPIRES = 3600
@@ -51,15 +50,6 @@ class CeleryWakeups:
         asked = [self.signature("byteport.probe", incident_id, round_, name) for round_, name in groups]
         if asked:
             self._publish(group(asked, app=self.app), "send_groups", incident_id)
-
-    def start_chain(self, incident_id: str, phase: Phase) -> None:
-        """Start classify → remediate → verify at the link that the phase needs; another phase is rung for."""
-        task = TASK_FOR.get(phase)
-        if task not in LINKS:
-            self.ring(incident_id, phase)
-            return
-        links = [self.signature(name, incident_id) for name in LINKS[LINKS.index(task) :]]
-        self._publish(chain(*links, app=self.app), "start_chain", incident_id)
 
     def signature(self, task: str, *ids: str | int) -> Signature:
         """One task by name; its arguments are ids and never anything else.

@@ -160,7 +160,7 @@ class Campaign:
                 with suppress(Exception):
                     self.site.bells.signature(f"byteport.{task}").apply_async(retry=False)
             else:
-                self.site.bells.start_chain(row["id"], Phase(row["phase"]))
+                self.site.bells.ring(row["id"], Phase(row["phase"]))
                 with suppress(Exception):
                     self.site.bells.signature(f"byteport.{task}", row["id"]).apply_async(retry=False)
 

@@ -57,7 +57,7 @@ def test_probing_and_acting_share_no_worker() -> None:
 
 def test_a_ring_carries_the_incident_and_nothing_else(redis_url: str) -> None:
     bells(redis_url).ring("i1", Phase.OPEN)
-    (message,) = messages(redis_url, "decide")
+    (message,) = messages(redis_url, "probe")
     args, kwargs, embedded = body_of(message)
     assert (message["headers"]["task"], args, kwargs) == ("byteport.diagnose", ["i1"], {})
     assert embedded["chain"] is None
@@ -78,28 +78,22 @@ def test_no_groups_are_no_message(redis_url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("phase", "queue", "first", "rest"),
+    ("phase", "queue", "task"),
     [
-        (Phase.CLASSIFY, "decide", "byteport.classify", ["byteport.verify", "byteport.remediate"]),
-        (Phase.ACT, "act", "byteport.remediate", ["byteport.verify"]),
-        (Phase.VERIFY, "decide", "byteport.verify", []),
-        (Phase.ESCALATE, "notify", "byteport.escalate", []),
+        (Phase.CLASSIFY, "decide", "byteport.classify"),
+        (Phase.ACT, "act", "byteport.remediate"),
+        (Phase.VERIFY, "probe", "byteport.verify"),
+        (Phase.ESCALATE, "notify", "byteport.escalate"),
     ],
 )
-def test_the_chain_starts_at_the_incidents_own_phase(
-    redis_url: str, phase: Phase, queue: str, first: str, rest: list[str]
-) -> None:
-    bells(redis_url).start_chain("i1", phase)
+def test_the_task_of_the_phase_is_rung_where_it_is_done(redis_url: str, phase: Phase, queue: str, task: str) -> None:
+    bells(redis_url).ring("i1", phase)
     (message,) = messages(redis_url, queue)
-    links = body_of(message)[2]["chain"] or []
-    assert message["headers"]["task"] == first
-    assert [link["task"] for link in links] == rest
-    assert all(link["args"] in (["i1"], ("i1",)) for link in links)
+    assert (message["headers"]["task"], body_of(message)[0]) == (task, ["i1"])
 
 
 def test_a_closed_incident_is_not_rung(redis_url: str) -> None:
     bells(redis_url).ring("i1", Phase.CLOSED)
-    bells(redis_url).start_chain("i1", Phase.CLOSED)
     with redis.Redis.from_url(redis_url) as client:
         assert client.keys("*") == []
 
@@ -109,7 +103,6 @@ def test_ringing_at_a_broker_that_is_gone_neither_raises_nor_hangs() -> None:
     gone = bells(f"redis://127.0.0.1:{free_port()}/0")
     gone.ring("i1", Phase.OPEN)
     gone.send_groups("i1", [(1, "postgres")])
-    gone.start_chain("i1", Phase.CLASSIFY)
     assert time.monotonic() - began < 10
 
 
@@ -121,7 +114,7 @@ def test_the_same_bell_rings_again_when_the_broker_is_back(own_redis: Callable[.
     bell.ring("i2", Phase.OPEN)
     server.restart()
     bell.ring("i3", Phase.OPEN)
-    assert [body_of(m)[0] for m in messages(server.url, "decide")] == [["i3"]]
+    assert [body_of(m)[0] for m in messages(server.url, "probe")] == [["i3"]]
 
 
 def test_ringing_at_a_broker_that_has_stopped_answering_ends_soon(
@@ -137,4 +130,4 @@ def test_ringing_at_a_broker_that_has_stopped_answering_ends_soon(
     assert time.monotonic() - began < 15
     door.restore()
     bell.ring("i3", Phase.OPEN)
-    assert ["i3"] in [body_of(m)[0] for m in messages(server.url, "decide")]
+    assert ["i3"] in [body_of(m)[0] for m in messages(server.url, "probe")]
