@@ -258,11 +258,6 @@ class Ledger(Abandoned, Audited, People, Protocol):
         """The roles of processes with this configuration that have been heard of since their last heartbeat was due."""
         ...
 
-    def last_acted(self, runbook: str, target_key: str, incident_id: str) -> timedelta | None:
-        """How long ago another incident of this page and target acted last, or closed after it had acted, on the
-        ledger's clock."""
-        ...
-
     def append(self, incident_id: str, events: Sequence[Event]) -> None:
         """Journal lines outside a move (a person's command)."""
         ...

@@ -72,7 +72,7 @@ def remediate(self: Task, incident_id: str) -> None:
 @app.task(name="byteport.verify", bind=True)
 def verify(self: Task, incident_id: str) -> None:
     """Look at what is due to be looked at and check it; write the postmortem and close."""
-    _run(self, incident_id, *LOOKING)
+    _run(self, incident_id, *LOOKING, look_first=True)
 
 
 @app.task(name="byteport.escalate", bind=True)
@@ -136,14 +136,16 @@ def _stand_in(incidents: Sequence[str]) -> None:
             log.exception("not_told", incident=incident)
 
 
-def _run(task: Task, incident_id: str, *phases: Phase, with_hands: tuple[Phase, ...] = ()) -> None:
+def _run(
+    task: Task, incident_id: str, *phases: Phase, with_hands: tuple[Phase, ...] = (), look_first: bool = False
+) -> None:
     """Move while it is due now, in one of this task's phases, and while the next move fits into the task's time; look
     where this process can; ask for what is still to be looked at, and ring for what is due."""
     fits = fits_into(limit_of(task.name))
     go_on = partial(engine().run, incident_id, frozenset(phases), fits, with_hands)
-    moved = go_on()
+    moved = go_on(look_first=look_first)
     while engine().has_eyes and is_open(moved) and (moved is None or fits(moved)):
-        looked = engine().look_here(incident_id)
+        looked = engine().eyes.here(incident_id)
         if looked is None or not looked.completes_the_round or (following := go_on()) is None:
             break
         moved = following

@@ -151,10 +151,10 @@ def _rehearsed(work: Work, made: Plan, told: Event) -> Change:
 def _suppressed(work: Work) -> Verdict | None:
     """What makes this page leave the target alone for now: cooldown, silence or maintenance. Opt-outs are guards."""
     incident, target = work.incident, work.incident.signal.target
-    acted = work.ledger.last_acted(incident.runbook, target.key, incident.id)
+    standing = work.ledger.standing(incident.id, incident.runbook, target)
+    acted = standing.acted_ago
     if acted is not None and acted < work.page.cooldown and not incident.person:
         return _cooling(work, work.page.cooldown - acted)
-    standing = work.ledger.standing(incident.id, incident.runbook, target)
     why = standing.silence or work.policy.maintenance(incident.runbook, incident.signal, standing.now)
     return NotSilenced(name="silence").silenced(why, standing.silenced_until) if why else None
 

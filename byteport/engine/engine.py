@@ -11,9 +11,9 @@ import structlog
 
 from byteport.engine import acting, deciding, ending, looking, polling, storms, verifying
 from byteport.engine.gate import Gate
-from byteport.engine.gathering import ask_all
 from byteport.engine.giving_up import again, give_up
 from byteport.engine.intake import ByHand, Intake
+from byteport.engine.looking import Eyes
 from byteport.engine.outbox import Outbox
 from byteport.engine.pages import Pages
 from byteport.engine.policy import Policy
@@ -21,15 +21,13 @@ from byteport.engine.rebuilding import rebuild
 from byteport.engine.stranded import leave_to_people
 from byteport.engine.work import Work, follows
 from byteport.errors import NotKnown, Permanent, Stale, Transient, Unavailable
-from byteport.grammar.evidence import fields_of
 from byteport.grammar.runbook import Runbook
 from byteport.model.signal import Signal
-from byteport.model.target import Target
 from byteport.model.units import days
 from byteport.ports import Readers, Writers
 from byteport.records.audit import Anchor
-from byteport.records.change import Change, Claimed, Lease
-from byteport.records.evidence import Answer, GroupLease, Looked, StoredAnswer
+from byteport.records.change import Change, Lease
+from byteport.records.evidence import GroupLease, Looked, StoredAnswer
 from byteport.records.incident import Incident, Phase
 from byteport.stores import Admission, Budgets, Ledger, Wakeups
 from byteport.stores_abandoned import Due
@@ -88,33 +86,14 @@ class Engine:
         return Intake(self.ledger, self.wakeups, self.pages, self.policy).take(signal, by_hand)
 
     # -- looking -----------------------------------------------------------------------------------------------------
-    def look(self, incident_id: str, round_: int, group: str) -> Looked:
-        """Take a probe group, ask its probes, store the answers. A group that is answered or held is left alone, and
-        one with a field that only a newer page has is left to whoever has it: its lease lapses and it is sent again."""
-        lease = self.ledger.take_group(incident_id, round_, group)
-        incident = self.ledger.incident(incident_id) if lease is not None else None
-        page = self.pages.by_name.get(incident.runbook) if incident is not None else None
-        if (
-            lease is None
-            or incident is None
-            or page is None
-            or not set(lease.fields) <= fields_of(page.evidence).keys()
-        ):
-            return Looked(stored=False, completes_the_round=False)
-        target = incident.signal.target
-        options = self.policy.options_of(page, target)
-        return self.ledger.store_answers(lease, ask_all(page, lease.fields, target, self.readers, options))
+    @property
+    def eyes(self) -> Eyes:
+        """Asks what rounds ask."""
+        return Eyes(self.ledger, self.readers, self.pages, self.policy, self.driver)
 
-    def look_here(self, incident_id: str) -> Looked | None:
-        """Ask in this very process what the open round asks: groups that answer quickly, all at the same time. None
-        where there is none to ask. What is slow, or more than a few, is for the fleet (`groups_to_send`)."""
-        leases = self.ledger.take_quick_groups(incident_id, looking.MOST_GROUPS)
-        incident = self.ledger.incident(incident_id) if leases else None
-        page = self.pages.by_name.get(incident.runbook) if incident is not None else None
-        fields = [name for lease in leases for name in lease.fields]
-        if incident is None or page is None or not set(fields) <= fields_of(page.evidence).keys():
-            return None  # as in `look`: the leases lapse, and whoever has the page is asked
-        return self.ledger.store_groups(self._asked(page, incident.signal.target, leases))
+    def look(self, incident_id: str, round_: int, group: str) -> Looked:
+        """See `Eyes.look`."""
+        return self.eyes.look(incident_id, round_, group)
 
     def groups_to_send(self, incident_id: str) -> list[tuple[int, str]]:
         return self.ledger.groups_to_send(incident_id)
@@ -223,9 +202,11 @@ class Engine:
         phases: Collection[Phase],
         may_go_on: Callable[[Incident], bool] = lambda _incident: True,
         for_hands: Collection[Phase] = (),
+        look_first: bool = False,
     ) -> Incident | None:
         """Move on under one claim while it is due now, in one of `phases` (`for_hands`: those of an incident that
-        wants hands), and `may_go_on` says so; the last state, or None where nothing was to be done here."""
+        wants hands), and `may_go_on` says so; the last state, or None where nothing was to be done here. `look_first`:
+        a round is probably out, which this process asks and then goes on with."""
 
         def goes_on(incident: Incident, now: datetime) -> bool:
             ours = for_hands if incident.wants_hands else phases
@@ -233,32 +214,21 @@ class Engine:
             is_ours = incident.phase in ours and (self.has_hands or not needs_hands)
             return is_ours and incident.due_at <= now and may_go_on(incident)
 
-        last, answers = None, None
+        last: Incident | None = None
+        answers: Answers = None
+        claimed: tuple[Incident, Lease] | None
         wanted = (sorted(phases), sorted(for_hands))
-        claimed = self.ledger.claim(incident_id, self.pages.digests, self.driver, *wanted)
+        if look_first and self.has_eyes and (seen := self.eyes.at_open_round(incident_id, *wanted)) is not None:
+            claimed, answers = (seen.incident, seen.lease), seen.answers
+        else:
+            claimed = self.ledger.claim(incident_id, self.pages.digests, self.driver, *wanted)
         while claimed is not None and (moved := self._moved(*claimed, answers, goes_on)) is not None:
             last, claimed = moved.incident, None
             if moved.kept is not None:
                 claimed = (last, moved.kept)
-            elif moved.taken and (seen := self._looked(last, moved.taken, *wanted)) is not None:
+            elif moved.taken and (seen := self.eyes.at(last, moved.taken, *wanted)) is not None:
                 claimed, answers = (seen.incident, seen.lease), seen.answers
         return last
-
-    def _looked(
-        self, incident: Incident, leases: Sequence[GroupLease], phases: Sequence[str], for_hands: Sequence[str]
-    ) -> Claimed | None:
-        """Ask, store, and claim again what the answers have made due. None: somebody else goes on."""
-        by_group = self._asked(self.pages[incident.runbook], incident.signal.target, leases)
-        _, claimed = self.ledger.store_and_claim(by_group, self.pages.digests, self.driver, phases, for_hands)
-        return claimed
-
-    def _asked(
-        self, page: Runbook, target: Target, leases: Sequence[GroupLease]
-    ) -> list[tuple[GroupLease, list[Answer]]]:
-        """All groups at the same time; what each was answered."""
-        fields = [name for lease in leases for name in lease.fields]
-        answers = ask_all(page, fields, target, self.readers, self.policy.options_of(page, target))
-        return [(lease, [one for one in answers if one.field in lease.fields]) for lease in leases]
 
     # -- keeping time ------------------------------------------------------------------------------------------------
     def wake_due(self, limit: int = 500) -> list[Due]:

@@ -128,7 +128,8 @@ class NewVeto(Value):
 class Standing(Value):
     """What the gate reads of the ledger just before an attempt, in one statement. Times on the ledger's clock.
 
-    `lasting` names the acts of this page on this target that should still stand.
+    `lasting` names the acts of this page on this target that should still stand. `acted_ago`: since another
+    incident of this page and target acted last, or closed after it had acted.
     """
 
     now: AwareDatetime
@@ -144,6 +145,7 @@ class Standing(Value):
     storm_until: AwareDatetime | None = None
     known_targets: int = 0
     configurations: tuple[str, ...] = ()
+    acted_ago: timedelta | None = None
 
 
 class GuardRow(Value):

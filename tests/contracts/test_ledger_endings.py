@@ -119,8 +119,8 @@ def test_an_incident_that_somebody_works_on_is_not_adopted(world, is_saved):
 def test_when_another_incident_of_the_target_acted_is_known(world):
     incident, lease = world.acting()
     world.begin(world.intent(incident, lease), lease)
-    assert world.ledger.last_acted(RUNBOOK, "db-1", incident) is None
+    assert world.ledger.standing(incident, RUNBOOK, target_of()).acted_ago is None
     world.travel(100)
-    ago = world.ledger.last_acted(RUNBOOK, "db-1", "another")
+    ago = world.ledger.standing("another", RUNBOOK, target_of()).acted_ago
     assert timedelta(seconds=99) < ago < timedelta(seconds=120)
-    assert world.ledger.last_acted(RUNBOOK, target_of("db-2").key, "another") is None
+    assert world.ledger.standing("another", RUNBOOK, target_of("db-2")).acted_ago is None

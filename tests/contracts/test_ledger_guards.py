@@ -11,7 +11,7 @@ from byteport.grammar.verdict import Claim
 from byteport.records.change import LockWanted
 from byteport.records.incident import Phase
 from byteport.records.outcome import Done
-from tests.contracts.conftest import RUNBOOK, acting, once
+from tests.contracts.conftest import RUNBOOK, acting, once, target_of
 
 SHARED = LockWanted(key="server-1", exclusive=False)
 ROOM_FOR_TWO = LockWanted(key="remediations", exclusive=False, capacity=2, guard="max_concurrent_remediations")
@@ -76,7 +76,7 @@ def test_a_runbooks_own_cooldown_is_listed_as_long_as_it_holds_the_target_back(w
     world.move(incident, phase=Phase.CLOSED, ending="resolved")
     world.travel(100)
     row = listed(world, **{RUNBOOK: timedelta(minutes=2)})[f"runbook_cooldown:{RUNBOOK}:db-1"]
-    ago = world.ledger.last_acted(RUNBOOK, "db-1", "another")
+    ago = world.ledger.standing("another", RUNBOOK, target_of()).acted_ago
     assert abs(row.seconds_left - (120 - ago.total_seconds())) < 1
     assert 18 < row.seconds_left <= 20
     world.travel(21)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from time import monotonic
 from typing import Any
 
@@ -48,7 +48,10 @@ select t.now,
     (select array_agg(key) from byteport.locks where incident = %(incident)s and until >= t.now) as held,
     (select jsonb_build_object('runbook', runbook, 'mode', mode, 'live_since', live_since, 'who', who, 'why', why)
      from byteport.promotions where runbook = %(runbook)s order by id desc limit 1) as promotion,
-    byteport.storm_until(%(runbook)s, %(storm)s, t.now) as storm_until
+    byteport.storm_until(%(runbook)s, %(storm)s, t.now) as storm_until,
+    (select t.now - max(byteport.acted_last(i)) from byteport.incidents i
+     where i.runbook = %(runbook)s and i.target_key = %(target)s and i.id <> %(incident)s and i.acted_at is not null)
+        as acted_ago
 from t
 """
 
@@ -179,17 +182,6 @@ class Orders(Stored):
         )
         return frozenset(row["role"] for row in found)
 
-    def last_acted(self, runbook: str, target_key: str, incident_id: str) -> timedelta | None:
-        row = self.row(
-            """
-            select byteport.clock() - max(byteport.acted_last(i)) as ago from byteport.incidents i
-            where i.runbook = %s and i.target_key = %s and i.id <> %s and i.acted_at is not null
-            """,
-            [runbook, target_key, incident_id],
-        )
-        ago: timedelta | None = row["ago"] if row else None
-        return ago
-
     def end_storm(self, runbook: str, who: str) -> None:
         """A person's word that it is over; what was opened until now counts for no storm any more."""
 
@@ -217,6 +209,7 @@ def _standing(row: Row, runbook: str, threshold: int, known_targets: int) -> Sta
         "storm": f"more than {threshold} incidents of {runbook} opened within 5 min" if stormy else "",
         "storm_until": until if stormy else None,
         "known_targets": known_targets,
+        "acted_ago": row["acted_ago"],
         "configurations": sorted(row["configurations"] or ()),
     }
     return Standing.model_validate(values)
