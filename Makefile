@@ -8,7 +8,7 @@ SHELL := bash
 ARGS ?=
 BIN := .venv/bin
 STAMPS := .venv/.stamps
-WORKERS ?= 2
+WORKERS ?= 3
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)$$/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
