@@ -42,4 +42,5 @@ def test_what_is_published_arrives_once(connection: Connection) -> None:
         assert [message.payload["n"] for message in found] == [0, 1, 2]
         for message in found:
             message.ack()
-        assert queue.qsize() == 0
+        with pytest.raises(queue.Empty):
+            queue.get(block=False)
