@@ -22,6 +22,8 @@ from byteport.errors import Denied, Permanent, Transient
 
 KEEPALIVE = 15
 CHUNK = 65_536
+MOST_SESSIONS = 8  # at once; sshd's MaxSessions is ten, and counts what has outlived its time
+UNNAMED = "Unable to open channel"  # what of several refusals at once paramiko tells those whose reason another took
 LINGER = 0.5  # seconds for the rest of the output of a command that has ended; what it left running keeps it open
 
 
@@ -52,12 +54,13 @@ class SshTransport:
     _client: paramiko.SSHClient | None = None
     _used_at: float = 0.0
     _turn: threading.Lock = field(default_factory=threading.Lock)
+    _sessions: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(MOST_SESSIONS))
 
     def run(self, argv: Sequence[str], *, within: timedelta | None = None, stdin: bytes = b"") -> Completed:
         """See `Transport.run`."""
         line = quoted(argv)
         until = time.monotonic() + (within or self.login.command).total_seconds()
-        with self._translated():
+        with self._translated(), self._one_of_few(until):
             channel = self._channel(until)
             try:
                 channel.exec_command(line)
@@ -76,6 +79,16 @@ class SshTransport:
             transport = self._transport()
             return transport.open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=within)
 
+    @contextmanager
+    def _one_of_few(self, until: float) -> Iterator[None]:
+        """A server refuses more sessions than it allows: whoever comes on top waits for one to end."""
+        if not self._sessions.acquire(timeout=max(0.0, until - time.monotonic())):
+            raise Transient(f"{self.login.name}: {MOST_SESSIONS} commands run there already, and none of them ended")
+        try:
+            yield
+        finally:
+            self._sessions.release()
+
     def _channel(self, until: float) -> paramiko.Channel:
         """A session. Nothing was sent yet: a connection that turns out to be dead is made anew, once."""
         for attempt in (1, 2):
@@ -84,7 +97,9 @@ class SshTransport:
                 return transport.open_session(timeout=max(0.1, min(until - time.monotonic(), 10.0)))
             except paramiko.ChannelException as refused:
                 raise Transient(f"{self.login.name}: it opens no further session: {refused}") from None
-            except (paramiko.SSHException, EOFError, OSError):
+            except (paramiko.SSHException, EOFError, OSError) as problem:
+                if UNNAMED in str(problem) and transport.is_active():
+                    raise Transient(f"{self.login.name}: it opens no further session") from None
                 with self._turn:
                     self._drop(transport)
                 if attempt == 2:
