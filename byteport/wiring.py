@@ -127,6 +127,10 @@ class Wired:
         """Open the kept connections that this role has; the databases that could not be reached, and why."""
         return dict(self.patients.open())
 
+    def preload(self) -> None:
+        """Import what this configuration will need later, for who forks."""
+        self.hosts.preload()
+
     def check_stores(self) -> None:
         """Raises Permanent for stores that forget: Redis that may evict, a ledger that answers before the disk has it.
 

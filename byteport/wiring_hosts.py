@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from byteport.ports_disks import DiskCleaning, Disks, VolumeGrowing, Volumes
@@ -16,6 +17,10 @@ from byteport.wiring_parts import NotConfigured
 if TYPE_CHECKING:
     from byteport.adapters.hosts import Hosts
 
+OF_HOSTS = (
+    "hosts", "host_units", "host_inventory", "host_processes", "system_units", "host_memory", "host_disks", "ebs",
+    "host_releases", "host_runtime",
+)  # fmt: skip
 NO_WAY = "this process has no way to hosts"
 
 
@@ -147,6 +152,17 @@ class Ways:
     def starting(self) -> HostUnitsStarting:
         units: HostUnitsStarting = self._units if self.acts else NotConfigured("this process may not act")
         return units
+
+    def preload(self) -> None:
+        """Import what the configured hosts need, before a fork shares it among children; connects to none."""
+        if not self.settings.hosts or not (self.looks or self.acts):
+            return
+        hosts = self.settings.hosts.values()
+        ssh = ("ssh",) if any(one.transport == "ssh" for one in hosts) else ()
+        for name in (*OF_HOSTS, *ssh):
+            import_module(f"byteport.adapters.{name}")
+        if any(one.cloud is not None for one in hosts):
+            import_module("byteport.adapters.aws").preload()
 
     def close(self) -> None:
         """Let go of every connection."""

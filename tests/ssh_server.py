@@ -22,6 +22,7 @@ Port {port}
 ListenAddress 127.0.0.1
 HostKey {folder}/host_key
 {certificates}
+{home}
 PidFile none
 AuthorizedKeysFile {folder}/authorized_keys
 StrictModes no
@@ -45,6 +46,7 @@ class SshServer:
     port: int
     sessions: int = 10
     authority: bool = False
+    bare: bool = False  # a home with nothing in it, so that a session costs no more than what it is asked for
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -83,7 +85,10 @@ class SshServer:
 
     def start(self) -> None:
         certificates = f"TrustedUserCAKeys {self.folder}/other_key.pub" if self.authority else ""
-        told = CONFIG.format(port=self.port, folder=self.folder, sessions=self.sessions, certificates=certificates)
+        home = f"SetEnv HOME={self.folder}" if self.bare else ""
+        told = CONFIG.format(
+            port=self.port, folder=self.folder, sessions=self.sessions, certificates=certificates, home=home
+        )
         (self.folder / "config").write_text(told)
         Path("/run/sshd").mkdir(mode=0o755, parents=True, exist_ok=True)
         with (self.folder / "log").open("ab") as log:

@@ -1,8 +1,8 @@
 """What a worker process does at its start and around each task, as Celery's signals tell of it.
 
 An acting worker loads its libraries in the parent, collects and freezes them before the fork: its children then share
-those pages, which halves the fleet's memory. Each process opens its kept connections when it starts, before the
-database it is to treat has filled up.
+those pages, which halves the fleet's memory. What works is imported only where work is done: the clock gets by with
+Celery. Each process opens its kept connections when it starts, before the database it is to treat has filled up.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ import ctypes
 import gc
 import os
 import signal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from celery import Task, signals
-from celery.worker import WorkController
 
 from byteport import logs
 from byteport.errors import OutOfTime
-from workers import upkeep
 from workers.overdue import Overdue
+
+if TYPE_CHECKING:
+    from celery.worker import WorkController
 
 PR_SET_PDEATHSIG = 1
 log: Any = structlog.get_logger("byteport.worker")
@@ -53,7 +54,7 @@ def _parent_starts(sender: WorkController, **_told: object) -> None:
 
 
 def _prepare(pool: str) -> None:
-    from workers import process
+    from workers import process, upkeep
 
     if pool == "prefork":
         process.preload()
@@ -65,6 +66,8 @@ def _prepare(pool: str) -> None:
 
 
 def _child_starts(**_told: object) -> None:
+    from workers import upkeep
+
     _die_with_the_parent()
     upkeep.begin()
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from functools import lru_cache
+
+from billiard.util import get_pdeathsig
 
 from byteport import wiring
 from byteport.engine.engine import Engine
@@ -45,3 +48,6 @@ def preload() -> None:
     """
     with _built() as prepared:
         prepared.check_stores()
+        prepared.preload()
+    with suppress(OSError):
+        get_pdeathsig()  # sets up what each child sets it with: else a C parser and its tables in every one of them

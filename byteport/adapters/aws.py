@@ -6,7 +6,7 @@ They log in by boto3's own chain (role, environment, profile); no key of AWS is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -43,6 +43,12 @@ def clients(
     with translated("a login"):
         session = boto3.Session(region_name=region, profile_name=profile or None)
         return {name: session.client(name, endpoint_url=endpoint_url, config=config) for name in services}
+
+
+def preload() -> None:
+    """Import what `clients` will; nothing where it is not installed."""
+    with suppress(ImportError):
+        import botocore.client  # noqa: F401
 
 
 @contextmanager

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from byteport.adapters.host_memory_scripts import GROUP, GROUPS, KERNEL, MEMINFO, OPEN, PROCESSES, STALL
+from byteport.adapters.host_memory_scripts import AUDIT, GROUP, GROUPS, KERNEL, MEMINFO, PROCESSES, STALL
 from byteport.adapters.transport import ByName, Completed
 from byteport.errors import Permanent, Transient
 from byteport.model.facts.memory import (
@@ -63,8 +63,9 @@ class HostMemory:
         return None if told.status in (NO_SUCH, NOT_ACCOUNTED) else group(told.stdout, host)
 
     def audit(self, host: str, most: int = 3) -> Audit:
-        seen = top(self._told(host, PROCESSES), host, most=10_000)
-        return audit(seen, self._told(host, OPEN).stdout, most)
+        told = self._told(host, AUDIT)
+        held, _, processes = told.stdout.partition("=== processes\n")
+        return audit(top(replace(told, stdout=processes), host, most=10_000), held, most)
 
     def kernel(self, host: str) -> KernelLines:
         told = self._told(host, KERNEL, may_be=(NO_SUCH,))

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from byteport.grammar.runbook import CONFIDENCE_FLOOR, Runbook
+from byteport.grammar.runbook import Runbook
+from byteport.model.confidence import CONFIDENCE_FLOOR
 from byteport.model.signal import Mode, Signal
 from byteport.model.target import Target
 from byteport.records.standing import Promotion

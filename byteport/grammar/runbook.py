@@ -18,10 +18,9 @@ from byteport.grammar.plan import Do, Plan, Undo
 from byteport.grammar.story import Story
 from byteport.grammar.truth import Condition
 from byteport.model.base import digest_of
+from byteport.model.confidence import CONFIDENCE_FLOOR
 from byteport.model.signal import Severity
 from byteport.model.target import TargetKind
-
-CONFIDENCE_FLOOR = 70
 
 
 @dataclass(frozen=True)

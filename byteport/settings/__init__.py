@@ -62,7 +62,7 @@ class Settings(Section, BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix=sources.PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid",
-        use_attribute_docstrings=True, hide_input_in_errors=True, validate_default=False,
+        hide_input_in_errors=True, validate_default=False,
     )  # fmt: skip
 
     SECRETS: ClassVar[tuple[str, ...]] = tuple(SCHEMES)

@@ -13,7 +13,7 @@ LONGEST_SECRET = 64 * 1024
 class Section(BaseModel):
     """Frozen; unknown keys are errors. A field `x` that stands in `SECRETS` may be given as `x_file` instead."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, hide_input_in_errors=True)
 
     SECRETS: ClassVar[tuple[str, ...]] = ()
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, SecretStr
 
-from byteport.grammar.runbook import CONFIDENCE_FLOOR
+from byteport.model.confidence import CONFIDENCE_FLOOR
 from byteport.model.signal import Mode
 from byteport.settings.channels import HttpUrl
 from byteport.settings.section import Section

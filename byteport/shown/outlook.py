@@ -9,7 +9,7 @@ from datetime import datetime
 from byteport.engine.pages import Pages
 from byteport.engine.policy import Policy
 from byteport.grammar.evidence import fields_of
-from byteport.grammar.runbook import CONFIDENCE_FLOOR
+from byteport.model.confidence import CONFIDENCE_FLOOR
 from byteport.model.signal import Mode
 from byteport.shown.record import Record
 from byteport.stores import Ledger

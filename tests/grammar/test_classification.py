@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from byteport.errors import NotKnown
-from byteport.grammar.runbook import CONFIDENCE_FLOOR
 from byteport.grammar.truth import all_of, any_of, not_, truth_of
+from byteport.model.confidence import CONFIDENCE_FLOOR
 from tests.grammar.conftest import BIG_HEAP, LEAK, PRESSED_NODE, TRAFFIC, evidence
 from tests.grammar.oom_facts import Pod, Series
 from tests.grammar.oom_page import PAGE, OomEvidence
