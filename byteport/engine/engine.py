@@ -189,8 +189,8 @@ class Engine:
         return incident.is_due_now and (self.has_hands or not for_hands)
 
     # -- keeping time ------------------------------------------------------------------------------------------------
-    def wake_due(self, limit: int = 500) -> list[Due]:
-        return self.ledger.wake_due(limit)
+    def wake_due(self, limit: int = 500, untaken: int | None = None) -> list[Due]:
+        return self.ledger.wake_due(limit, untaken=untaken)
 
     def deliver_due(self, limit: int = 20) -> int:
         return self.outbox.deliver_due(limit)
