@@ -17,8 +17,11 @@ from byteport.stores_abandoned import Due
 # share of their own, so that they do not keep the others back. What is for hands is not counted: whether somebody has
 # any is found out by ringing.
 _FOR_HANDS = "(phase = 'act' or coalesce((state ->> 'wants_hands')::boolean, false))"
+# With a lower bound the planner takes it for a narrow range and goes by the index; else it expects a third of all.
+_IS_DUE = "phase <> 'closed' and due_at > '-infinity' and due_at <= (select now from t)"
 _IS_FREE = "(lease_until is null or lease_until <= t.now) and (driver = '' or driver_until < t.now)"
-_WAKE = """
+_WAKE = (
+    """
 with t as materialized (select byteport.clock() as now), renewed as (
     update byteport.locks set until = t.now + interval '15 minutes' from t
     where (key, incident) in (
@@ -29,22 +32,22 @@ with t as materialized (select byteport.clock() as now), renewed as (
 ), room as materialized (
     select greatest(0, %(untaken)s - count(*)) as free from (
         select woken_at, lease_until, phase, state from byteport.incidents
-        where phase <> 'closed' and due_at <= (select now from t) order by due_at limit 2000) d, t
+        where IS_DUE order by due_at limit 2000) d, t
     where woken_at > t.now - interval '3 seconds' and (lease_until is null or lease_until <= t.now) and not FOR_HANDS
 ), fresh as (
     select id from byteport.incidents i, t
-    where phase <> 'closed' and due_at <= (select now from t) and woken_at is null and not FOR_HANDS and IS_FREE
+    where IS_DUE and woken_at is null and not FOR_HANDS and IS_FREE
     order by due_at limit least(%(most)s, (select free from room))
     for no key update of i skip locked
 ), again as (
     select id from byteport.incidents i, t
-    where phase <> 'closed' and due_at <= (select now from t) and woken_at <= t.now - %(again)s::interval
+    where IS_DUE and woken_at <= t.now - %(again)s::interval
       and not FOR_HANDS and IS_FREE
     order by due_at limit least(%(most)s, (select free from room))
     for no key update of i skip locked
 ), hands as (
     select id from byteport.incidents i, t
-    where phase <> 'closed' and due_at <= (select now from t) and FOR_HANDS and IS_FREE
+    where IS_DUE and FOR_HANDS and IS_FREE
       and (woken_at is null or woken_at <= t.now - %(again)s::interval)
     order by due_at limit %(most)s
     for no key update of i skip locked
@@ -69,7 +72,10 @@ from found, t where incidents.id = found.id returning incidents.id, incidents.ph
             - case incidents.phase when 'act' then interval '5 minutes' else interval '60 seconds' end
         and not exists (select from byteport.processes where process like '%%:act'
                         and seen_at > t.now - interval '45 seconds') as unattended
-""".replace("FOR_HANDS", _FOR_HANDS).replace("IS_FREE", _IS_FREE)
+""".replace("FOR_HANDS", _FOR_HANDS)
+    .replace("IS_FREE", _IS_FREE)
+    .replace("IS_DUE", _IS_DUE)
+)
 
 
 class Waking(Stored):
