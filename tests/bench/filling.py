@@ -47,12 +47,13 @@ from copies c join byteport.events e on e.incident = c.model and e.seq = %(seq)s
     left join byteport.events p on p.incident = c.id and p.seq = %(seq)s - 1,
     lateral (select pg_temp.renamed(e.data::text, c)::jsonb as data) d
 """
+# Wherever the end of a journal is kept.
+HEAD = "jsonb_build_object('head_hash', (select hash from byteport.events where incident = c.id order by seq desc limit 1))"
 # They are as old as such piles are, so that they are no storm.
-INCIDENTS = """
+INCIDENTS = f"""
 insert into byteport.incidents select r.* from copies c join byteport.incidents i on i.id = c.model,
-    lateral jsonb_populate_record(i, pg_temp.renamed(to_jsonb(i)::text, c)::jsonb || jsonb_build_object(
-        'opened_at', i.opened_at - interval '1 hour' - c.n * interval '1 second',
-        'head_hash', (select hash from byteport.events where incident = c.id order by seq desc limit 1))) r
+    lateral jsonb_populate_record(i, pg_temp.renamed(to_jsonb(i)::text, c)::jsonb || {HEAD} || jsonb_build_object(
+        'opened_at', i.opened_at - interval '1 hour' - c.n * interval '1 second')) r
 """
 
 
@@ -60,7 +61,8 @@ def fill(database: psycopg.Connection[Any], templates: list[str], count: int) ->
     """`database` is a superuser's connection, whose triggers and references rest meanwhile."""
     database.execute("set session_replication_role = replica")
     database.execute(MODELS, [templates])
-    (most,) = database.execute("select max(event_count) from byteport.incidents").fetchone() or (0,)
+    lines = "select max(seq) from byteport.events where incident in (select id from models)"
+    (most,) = database.execute(lines).fetchone() or (0,)
     others = [(name, columns) for name, columns in database.execute(COLUMNS) if name not in ("events", "incidents")]
     for first in range(0, count, AT_ONCE):
         database.execute(COPIES, [first, min(first + AT_ONCE, count) - 1])
@@ -78,7 +80,8 @@ def _copied(table: str, columns: list[str]) -> str:
     """Whatever else stands about an incident; what numbers itself gets a number of its own."""
     copied, whole = "c.id" if table in NAMELESS else "r.incident", "o" if table in NAMELESS else "r"
     told = ", ".join(copied if column == "incident" else f"{whole}.{column}" for column in columns)
-    renamed = ", lateral jsonb_populate_record(o, pg_temp.renamed(to_jsonb(o)::text, c)::jsonb) r"
+    head = f" || {HEAD}" if "head_hash" in columns else ""
+    renamed = f", lateral jsonb_populate_record(o, pg_temp.renamed(to_jsonb(o)::text, c)::jsonb{head}) r"
     return f"""
     insert into byteport.{table} ({", ".join(columns)}) select {told}
     from copies c join byteport.{table} o on o.incident = c.model{"" if table in NAMELESS else renamed}

@@ -36,6 +36,9 @@ ACTED = """
 select extract(epoch from i.answered_at - s.received_at)::float8 from byteport.intents i
 join byteport.signals s on s.incident = i.incident where i.incident = %s and i.answered_at is not null
 """
+BROKEN = """
+select count(*) from (select id from byteport.incidents order by md5(id) limit 200) i where byteport.first_broken(id) is not null
+"""
 # The time for a person's word is over `after` seconds from now, a little later for each.
 FALL_DUE = """
 update byteport.incidents i set due_at = t.at, state = jsonb_set(state, '{approve_by}', to_jsonb(t.at))
@@ -104,6 +107,7 @@ class Waits:
         held, before, began = self._memory(), sizes(self.database), time.monotonic()
         fill(self.database, self.models(), self.count)
         say(f"filled in {time.monotonic() - began:.0f} s")
+        assert self.database.execute(BROKEN).fetchone() == (0,), "every journal is whole"
         self._swept(20)
         after, grown = sizes(self.database), self._memory()
         each = {name: (after[name] - before[name]) / self.count for name in after}
