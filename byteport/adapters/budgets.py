@@ -89,22 +89,19 @@ class RedisBudgets:
     def _decide(self, word: str, key: str, claims: Sequence[Claim], ahead: Mapping[str, int] | None = None) -> Grant:
         answer = self._ask(*self.asked(word, key, claims, ahead))
         granted, amount, epoch, refusing, used, frees_at, _now = answer
+        if granted:
+            return Grant(key=key, granted=True, amount=amount, epoch=epoch)
+        refused_by = claims[refusing - 1] if refusing else None
         return Grant(
-            key=key,
-            granted=bool(granted),
-            amount=amount,
-            epoch=epoch,
-            refused_by=claims[refusing - 1] if refusing else None,
-            used=used,
-            frees_at=_time(frees_at),
-        )
+            key=key, granted=False, epoch=epoch, refused_by=refused_by, used=used, frees_at=_time(frees_at)
+        )  # fmt: skip
 
     @staticmethod
     def asked(
         word: str, key: str, claims: Sequence[Claim], ahead: Mapping[str, int] | None = None
     ) -> tuple[list[str], list[str]]:
         """The keys and the arguments of the script for one decision."""
-        return _keys(key, claims), [word, key, *_asked(claims, ahead or {})]
+        return _keys(key, claims), [word, key, *_asked(claims, ahead)]
 
     def _ask(self, keys: Sequence[str], words: Sequence[str | int]) -> Any:
         """By the script's digest; only a server that has never seen it, or was told to forget it, gets its text."""
@@ -133,7 +130,7 @@ def _keys(key: str, claims: Sequence[Claim]) -> list[str]:
     return [EPOCH, GRANT + key, *(WINDOW + claim.key for claim in claims)]
 
 
-def _asked(claims: Sequence[Claim], ahead: Mapping[str, int]) -> list[str]:
+def _asked(claims: Sequence[Claim], ahead: Mapping[str, int] | None) -> list[str]:
     """One text for each claim, since every argument costs. Raises Permanent on an amount or a window below nothing: it
     would make room for others."""
     asked = []
@@ -141,7 +138,7 @@ def _asked(claims: Sequence[Claim], ahead: Mapping[str, int]) -> list[str]:
         window, amount = _micros(claim.window_seconds), claim.amount
         if amount < 0 or claim.window_seconds < 0:
             raise Permanent(f"{claim.guard} claims less than nothing of {claim.key}")
-        before = max(0, ahead.get(claim.key, 0))
+        before = max(0, ahead.get(claim.key, 0)) if ahead else 0
         asked.append(f"{claim.limit} {window} {amount} {claim.up_to:d} {claim.counts_only:d} {before}")
     return asked
 

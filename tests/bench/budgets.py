@@ -21,12 +21,13 @@ from byteport.embedded import EmbeddedRedis
 from byteport.grammar.verdict import Claim
 from byteport.model.units import minutes
 from tests.bench.meter import commands
-from tests.bench.row import Goal, Row, alternated, compared
+from tests.bench.row import Goal, Row, compared
 
 WIDTHS = (1, 8)
 SPENDS = 4  # in a window, by the end of a turn
 PLAIN = "bench:plain"
 NOTHING = "return 1"
+Calls = Sequence[Callable[[], object]]
 
 
 def rows(quick: bool, say: Callable[[str], None]) -> Iterator[Row]:
@@ -55,25 +56,26 @@ class Decisions:
         self.budgets = RedisBudgets(self.client)
         self.budgets.rebuild(1, [])
 
-    def reserved(self) -> float:
-        turns = self._turns()
-        return _timed([lambda key=key, asked=asked: self.budgets.reserve(key, asked) for key, asked in turns])
+    def reserved(self) -> Calls:
+        return [lambda key=key, asked=asked: self.budgets.reserve(key, asked) for key, asked in self._turns()]
 
-    def peeked(self) -> float:
-        return _timed([lambda asked=asked: self.budgets.peek(asked) for _key, asked in self._turns()])
+    def peeked(self) -> Calls:
+        return [lambda asked=asked: self.budgets.peek(asked) for _key, asked in self._turns()]
 
-    def got(self) -> float:
-        return _timed([lambda: self.client.get(PLAIN)] * self.each)
+    def got(self) -> Calls:
+        return [lambda: self.client.get(PLAIN)] * self.each
 
-    def bare(self) -> float:
+    def bare(self) -> Calls:
         """The same script with keys and arguments of the same number and length, made beforehand; no answer is read."""
-        digest, lines = self.budgets.digest, [self.budgets.asked("reserve", *turn) for turn in self._turns()]
-        return _timed([lambda k=k, w=w: self.client.evalsha(digest, len(k), *k, *w) for k, w in lines])
+        return self._sent(self.budgets.digest, "reserve")
 
-    def nothing(self) -> float:
+    def nothing(self) -> Calls:
         """A script that does nothing, sent the same keys and arguments: the least that any decision could cost."""
-        digest, lines = self.client.script_load(NOTHING), [self.budgets.asked("peek", *turn) for turn in self._turns()]
-        return _timed([lambda k=k, w=w: self.client.evalsha(digest, len(k), *k, *w) for k, w in lines])
+        return self._sent(self.client.script_load(NOTHING), "peek")
+
+    def _sent(self, digest: str, word: str) -> Calls:
+        lines = [self.budgets.asked(word, *turn) for turn in self._turns()]
+        return [lambda k=k, w=w: self.client.evalsha(digest, len(k), *k, *w) for k, w in lines]
 
     def _turns(self) -> list[tuple[str, list[Claim]]]:
         """On windows of their own, so that nobody finds what another has spent."""
@@ -87,31 +89,38 @@ class Decisions:
         ]
 
 
-def _timed(calls: Sequence[Callable[[], object]]) -> float:
-    """Microseconds that one takes, by the median."""
-    took = []
-    for call in calls:
-        at = time.perf_counter()
-        call()
-        took.append(time.perf_counter() - at)
-    return median(took) * 1e6
+def _in_turn(*sides: Calls) -> tuple[float, ...]:
+    """Microseconds that one takes on each side, by the median; call by call, so that a slow spell of the machine hits
+    all alike."""
+    took: list[list[float]] = [[] for _ in sides]
+    for calls in zip(*sides, strict=True):
+        for side, call in enumerate(calls):
+            at = time.perf_counter()
+            call()
+            took[side].append(time.perf_counter() - at)
+    return tuple(median(one) * 1e6 for one in took)
 
 
 def _of_width(decisions: Decisions, rounds: int) -> Iterator[Row]:
     over = f"over {decisions.width} window{'s' * (decisions.width > 1)}"
-    decisions.reserved()
     before = commands(decisions.client)["evalsha"]
-    decisions.reserved()
+    _in_turn(decisions.reserved())
     sent = (commands(decisions.client)["evalsha"] - before) / decisions.each
     yield Row(6, f"EVALSHA for a decision {over}", Goal("<=", 1, "calls"), sent, "calls")
 
-    pairs = alternated(rounds, decisions.reserved, decisions.got)
-    peek, nothing = (median(ask() for _ in range(9)) for ask in (decisions.peeked, decisions.nothing))
+    ours, gets, bare, peeks, nothing = zip(*(_round(decisions) for _ in range(rounds)), strict=True)
+    floor = f"a peek {median(peeks):.0f} us, an EVALSHA that does nothing {median(nothing):.0f} us"
     yield compared(
-        6, f"a decision {over}, p50", Goal("<=", 1.5), pairs, unit="us", against="GET", note=f"a peek {peek:.0f} us, an EVALSHA that does nothing {nothing:.0f} us",
+        6, f"a decision {over}, p50", Goal("<=", 1.5), list(zip(ours, gets, strict=True)), unit="us", against="GET",
+        note=floor,
     )  # fmt: skip
-    pairs = alternated(rounds, decisions.reserved, decisions.bare)
+    rates = [(1e6 / one, 1e6 / other) for one, other in zip(ours, bare, strict=True)]
     yield compared(
-        6, f"decisions {over} a second", Goal(">=", 0.8), [(1e6 / ours, 1e6 / theirs) for ours, theirs in pairs],
-        unit="/s", against="bare EVALSHA",
+        6, f"decisions {over} a second", Goal(">=", 0.8), rates, unit="/s", against="bare EVALSHA", note="by the median"
+    )
+
+
+def _round(decisions: Decisions) -> tuple[float, ...]:
+    return _in_turn(
+        decisions.reserved(), decisions.got(), decisions.bare(), decisions.peeked(), decisions.nothing()
     )  # fmt: skip
