@@ -134,9 +134,16 @@ class Ledger(Abandoned, Audited, People, Protocol):
         """Another 40 s for the holder of the token, and its locks another term; raises Stale."""
         ...
 
-    def wake_due(self, limit: int = 500, again_after: timedelta = timedelta(seconds=10)) -> list[Due]:
+    def wake_due(
+        self, limit: int = 500, again_after: timedelta = timedelta(seconds=10), untaken: int | None = None
+    ) -> list[Due]:
         """Due and unleased incidents, stamped `woken_at` so that the same one is woken at most every `again_after`.
-        Includes incidents with probe groups to send again. One statement."""
+        Includes incidents with probe groups to send again. `untaken`: no more than so many that were woken within 3 s
+        and not claimed since, of those that need no hands. One statement."""
+        ...
+
+    def next_due(self, within: timedelta) -> timedelta | None:
+        """How long until the next open incident falls due, if one does so soon."""
         ...
 
     def incident(self, incident_id: str) -> Incident | None: ...

@@ -18,6 +18,8 @@ from celery import Task
 
 from byteport.grammar.plan import Do
 from byteport.records.incident import Incident, Phase
+from byteport.stores_abandoned import Due
+from workers import sweeping
 from workers.app import app
 from workers.process import engine, wakeups, wired
 from workers.roles import limit_of
@@ -25,7 +27,6 @@ from workers.roles import limit_of
 log: Any = structlog.get_logger("byteport.tasks")
 
 DELIVERIES_AT_ONCE = 20
-WAKE_AT_ONCE = 500
 STAND_IN_AT_ONCE = 20
 SPARE_SECONDS = 3.0
 DECISION_SECONDS = 5.0
@@ -106,10 +107,7 @@ def sweep() -> None:
     up is told to people, and rung for all the same."""
     with _unless_enough("byteport.sweep") as free:
         if free:
-            found = engine().wake_due(limit=WAKE_AT_ONCE)
-            for due in found:
-                wakeups().ring(due.incident, due.phase, wants_hands=due.wants_hands)
-            _stand_in([due.incident for due in found if due.unattended])
+            sweeping.sweep(engine(), _wake)
 
 
 @app.task(name="byteport.tend")
@@ -125,6 +123,12 @@ def anchor() -> None:
     """Put one digest over all journals into the log: who rewrites the ledger does not reach it there."""
     made = engine().anchor()
     log.info("journal_anchor", incidents=made.incidents, digest=made.digest, as_of=made.as_of.isoformat())
+
+
+def _wake(found: Sequence[Due]) -> None:
+    for due in found:
+        wakeups().ring(due.incident, due.phase, wants_hands=due.wants_hands)
+    _stand_in([due.incident for due in found if due.unattended])
 
 
 def _stand_in(incidents: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 --
 -- KEYS  1 the epoch, 2 the intent's grant, 3 and on: one window for each claim
 -- ARGV  1 the word (reserve, peek, counts, give_back, rebuild), 2 the intent, or the new epoch, or nothing; then
---         reserve, peek, counts: for each claim its limit, window, amount, up_to, counts_only, ahead
+--         reserve, peek, counts: for each claim one text, "limit window amount up_to counts_only ahead"
 --         rebuild: what all our keys begin with, what grants and windows begin with; for each spend: its claim's key,
 --         intent, amount, age, window
 -- Times are whole microseconds. A window of 0 is for ever.
@@ -10,6 +10,8 @@
 -- A window is a sorted set of "amount:intent", each scored by when it was spent. Its member "longest" is scored by minus
 -- the longest window ever claimed on it: what is older than that is worth nothing to anybody.
 -- A grant is a hash: amount, epoch, and for each window that it was taken from the member that stands there.
+-- What a decision costs is the number of calls below and of texts made of numbers, so both are kept few: one argument a
+-- claim, times only where something is refused, the whole grant at once.
 
 local FOREVER = math.huge
 local DAY = 24 * 3600 * 1000000
@@ -31,24 +33,35 @@ local function length_of(window)
   return window == 0 and FOREVER or window
 end
 
--- What still counts in a window, oldest first: {time, amount} each, and their sum.
+local function since(window)
+  return window == 0 and '(0' or '(' .. whole(now - window)
+end
+
+-- Of one digit almost always, which is read without a pattern.
+local function amount_of(member)
+  if string.byte(member, 2) == 58 then return string.byte(member) - 48 end
+  return tonumber(string.match(member, '^%d+'))
+end
+
+-- How much still counts in a window.
 local function spent(key, window)
-  local since = window == 0 and '(0' or '(' .. whole(now - window)
-  local found = redis.call('ZRANGEBYSCORE', key, since, '+inf', 'WITHSCORES')
-  local entries, used = {}, 0
-  for i = 1, #found, 2 do
-    local amount = tonumber(string.match(found[i], '^%d+'))
-    entries[#entries + 1] = {tonumber(found[i + 1]), amount}
-    used = used + amount
-  end
-  return entries, used
+  local used = 0
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', key, since(window), '+inf')) do used = used + amount_of(member) end
+  return used
+end
+
+-- What still counts in a window, oldest first: {time, amount} each.
+local function entries_of(key, window)
+  local found, entries = redis.call('ZRANGEBYSCORE', key, since(window), '+inf', 'WITHSCORES'), {}
+  for i = 1, #found, 2 do entries[#entries + 1] = {tonumber(found[i + 1]), amount_of(found[i])} end
+  return entries
 end
 
 -- When `need` more will fit under the limit; '' for never. What is ahead counts as spent now.
-local function frees(entries, used, claim, need)
+local function frees(used, claim, need)
   if claim.window == 0 or need > claim.limit then return '' end
   local left = used
-  for _, entry in ipairs(entries) do
+  for _, entry in ipairs(entries_of(claim.key, claim.window)) do
     left = left - entry[2]
     if left + need <= claim.limit then return whole(entry[1] + claim.window) end
   end
@@ -59,23 +72,27 @@ local function lives_for(key, length)
   if length == FOREVER then redis.call('PERSIST', key) else redis.call('PEXPIRE', key, whole(math.ceil(length / 1000))) end
 end
 
--- Note a spend in its window, and in the intent's grant so that it can be given back.
-local function spend(key, grant, intent, amount, at, window)
-  local member = whole(amount) .. ':' .. intent
-  local longest = math.max(-(tonumber(redis.call('ZSCORE', key, 'longest') or '') or 0), length_of(window))
-  redis.call('HSET', grant, key, member)
-  redis.call('ZADD', key, whole(at), member, longest == FOREVER and '-inf' or whole(-longest), 'longest')
-  if longest ~= FOREVER then redis.call('ZREMRANGEBYSCORE', key, '0', whole(now - longest)) end
+-- Note a spend in its window. Its member also stands in the intent's grant, so that it can be given back.
+local function spend(key, member, at, window)
+  local known = -(tonumber(redis.call('ZSCORE', key, 'longest') or '') or 0)
+  local longest = math.max(known, length_of(window))
+  if longest == known then
+    redis.call('ZADD', key, whole(at), member)
+  else
+    redis.call('ZADD', key, whole(at), member, longest == FOREVER and '-inf' or whole(-longest), 'longest')
+  end
+  if known > 0 and longest ~= FOREVER then redis.call('ZREMRANGEBYSCORE', key, '0', whole(now - longest)) end
   lives_for(key, longest)
 end
 
 local function claims_asked()
   local claims = {}
   for i = 3, #KEYS do
-    local at = 3 + (i - 3) * 6
-    claims[#claims + 1] = {
-      key = KEYS[i], limit = tonumber(ARGV[at]), window = tonumber(ARGV[at + 1]), amount = tonumber(ARGV[at + 2]),
-      up_to = ARGV[at + 3] == '1', counts_only = ARGV[at + 4] == '1', ahead = tonumber(ARGV[at + 5]),
+    local limit, window, amount, up_to, counts_only, ahead =
+      string.match(ARGV[i], '^(%-?%d+) (%d+) (%d+) (%d) (%d) (%d+)$')
+    claims[i - 2] = {
+      key = KEYS[i], limit = tonumber(limit), window = tonumber(window), amount = tonumber(amount),
+      up_to = up_to == '1', counts_only = counts_only == '1', ahead = tonumber(ahead),
     }
   end
   return claims
@@ -101,13 +118,12 @@ local function decide(claims, fixed, divisible, least, most)
   local amount = least
   for number, claim in ipairs(claims) do
     if not claim.counts_only then
-      local entries, used = spent(claim.key, claim.window)
-      used = used + claim.ahead
+      local used = spent(claim.key, claim.window) + claim.ahead
       local rest = claim.limit - used
       if divisible[claim.key] then amount = math.min(amount, rest) end
       if (fixed[claim.key] or 0) > rest or amount < 1 then
         local need = math.max(fixed[claim.key] or 0, divisible[claim.key] and 1 or 0)
-        return nil, number, used, frees(entries, used, claim, need)
+        return nil, number, used, frees(used, claim, need)
       end
     end
   end
@@ -115,19 +131,26 @@ local function decide(claims, fixed, divisible, least, most)
 end
 
 local function reply(granted, amount, number, used, frees_at)
-  return {granted, whole(amount), whole(epoch), whole(number), whole(used), frees_at, whole(now)}
+  return {granted, amount, epoch, number, used, frees_at, now}
 end
 
 local function take(claims, amount, fixed, divisible)
-  local keep = DAY
-  -- First of all, for a server without memory to spare refuses here, before anything was changed.
-  redis.call('HSET', KEYS[2], 'amount', whole(amount), 'epoch', whole(epoch))
-  for _, claim in ipairs(claims) do
+  local keep, grant, members = DAY, {'amount', whole(amount), 'epoch', whole(epoch)}, {}
+  for i, claim in ipairs(claims) do
     local part = math.max(fixed[claim.key] or 0, divisible[claim.key] and amount or 0)
-    if part > 0 then spend(claim.key, KEYS[2], ARGV[2], part, now, claim.window) end
+    if part > 0 then
+      members[i] = whole(part) .. ':' .. ARGV[2]
+      grant[#grant + 1] = claim.key
+      grant[#grant + 1] = members[i]
+    end
     keep = math.max(keep, length_of(claim.window))
   end
+  -- First of all, for a server without memory to spare refuses here, before anything was changed.
+  redis.call('HSET', KEYS[2], unpack(grant))
   lives_for(KEYS[2], keep)
+  for i, claim in ipairs(claims) do
+    if members[i] then spend(claim.key, members[i], now, claim.window) end
+  end
 end
 
 local function reserve(commit)
@@ -153,8 +176,8 @@ end
 local function counts()
   local answer = {}
   for _, claim in ipairs(claims_asked()) do
-    local entries, used = spent(claim.key, claim.window)
-    answer[#answer + 1] = whole(used)
+    local entries = entries_of(claim.key, claim.window)
+    answer[#answer + 1] = spent(claim.key, claim.window)
     answer[#answer + 1] = #entries > 0 and claim.window > 0 and whole(entries[1][1] + claim.window) or ''
   end
   return answer
@@ -173,7 +196,9 @@ local function rebuild()
   local amounts, keeps = {}, {}
   for i = 6, #ARGV, 5 do
     local grant, amount, window = ARGV[4] .. ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 4])
-    spend(ARGV[5] .. ARGV[i], grant, ARGV[i + 1], amount, now - tonumber(ARGV[i + 3]), window)
+    local key, member = ARGV[5] .. ARGV[i], whole(amount) .. ':' .. ARGV[i + 1]
+    redis.call('HSET', grant, key, member)
+    spend(key, member, now - tonumber(ARGV[i + 3]), window)
     amounts[grant] = math.max(amounts[grant] or 0, amount)
     keeps[grant] = math.max(keeps[grant] or DAY, length_of(window))
   end

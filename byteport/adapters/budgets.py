@@ -7,6 +7,7 @@ feeds.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 from byteport.adapters.redis_client import client_of
 from byteport.errors import Permanent, Unavailable
@@ -40,15 +41,16 @@ class RedisBudgets:
 
     def __init__(self, server: str | Redis, patience: timedelta = PATIENCE) -> None:
         self._client = server if isinstance(server, Redis) else client_of(server, patience)
-        self._script = self._client.register_script(Path(__file__).with_suffix(".lua").read_text(encoding="utf-8"))
+        self._script = Path(__file__).with_suffix(".lua").read_text(encoding="utf-8")
+        self.digest = hashlib.sha1(self._script.encode(), usedforsecurity=False).hexdigest()
 
     def reserve(self, key: str, claims: Sequence[Claim]) -> Grant:
         """One action spends once on a claim's key, however many of its claims watch that key (the largest amount)."""
-        return self._decide("reserve", key, claims, {})
+        return self._decide("reserve", key, claims)
 
     def peek(self, claims: Sequence[Claim], ahead: Mapping[str, int] | None = None) -> Grant:
         """Reads only; the grant has no key."""
-        return self._decide("peek", "", claims, ahead or {})
+        return self._decide("peek", "", claims, ahead)
 
     def give_back(self, key: str) -> None:
         self._ask([EPOCH, GRANT + key], ["give_back", key])
@@ -84,22 +86,32 @@ class RedisBudgets:
         """Let go of the connections."""
         self._client.close()
 
-    def _decide(self, word: str, key: str, claims: Sequence[Claim], ahead: Mapping[str, int]) -> Grant:
-        answer = self._ask(_keys(key, claims), [word, key, *_asked(claims, ahead)])
-        granted, amount, epoch, refusing, used = (int(part) for part in answer[:5])
+    def _decide(self, word: str, key: str, claims: Sequence[Claim], ahead: Mapping[str, int] | None = None) -> Grant:
+        answer = self._ask(*self.asked(word, key, claims, ahead))
+        granted, amount, epoch, refusing, used, frees_at, _now = answer
+        if granted:
+            return Grant(key=key, granted=True, amount=amount, epoch=epoch)
+        refused_by = claims[refusing - 1] if refusing else None
         return Grant(
-            key=key,
-            granted=bool(granted),
-            amount=amount,
-            epoch=epoch,
-            refused_by=claims[refusing - 1] if refusing else None,
-            used=used,
-            frees_at=_time(answer[5]),
-        )
+            key=key, granted=False, epoch=epoch, refused_by=refused_by, used=used, frees_at=_time(frees_at)
+        )  # fmt: skip
+
+    @staticmethod
+    def asked(
+        word: str, key: str, claims: Sequence[Claim], ahead: Mapping[str, int] | None = None
+    ) -> tuple[list[str], list[str]]:
+        """The keys and the arguments of the script for one decision."""
+        return _keys(key, claims), [word, key, *_asked(claims, ahead)]
 
     def _ask(self, keys: Sequence[str], words: Sequence[str | int]) -> Any:
-        with _unavailable():
-            return self._script(keys=keys, args=words)
+        """By the script's digest; only a server that has never seen it, or was told to forget it, gets its text."""
+        try:
+            return self._client.evalsha(self.digest, len(keys), *keys, *words)
+        except NoScriptError:
+            with _unavailable():
+                return self._client.eval(self._script, len(keys), *keys, *words)
+        except (RedisError, OSError) as error:
+            raise _no_answer(error) from error
 
 
 @contextmanager
@@ -107,30 +119,28 @@ def _unavailable() -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError) as error:
-        raise Unavailable(f"the budgets store did not answer: {redact_text(str(error))[:200]}") from error
+        raise _no_answer(error) from error
+
+
+def _no_answer(error: Exception) -> Unavailable:
+    return Unavailable(f"the budgets store did not answer: {redact_text(str(error))[:200]}")
 
 
 def _keys(key: str, claims: Sequence[Claim]) -> list[str]:
     return [EPOCH, GRANT + key, *(WINDOW + claim.key for claim in claims)]
 
 
-def _asked(claims: Sequence[Claim], ahead: Mapping[str, int]) -> list[str | int]:
-    """Raises Permanent on an amount or a window below nothing: it would make room for others."""
+def _asked(claims: Sequence[Claim], ahead: Mapping[str, int] | None) -> list[str]:
+    """One text for each claim, since every argument costs. Raises Permanent on an amount or a window below nothing: it
+    would make room for others."""
+    asked = []
     for claim in claims:
-        if claim.amount < 0 or claim.window_seconds < 0:
+        window, amount = _micros(claim.window_seconds), claim.amount
+        if amount < 0 or claim.window_seconds < 0:
             raise Permanent(f"{claim.guard} claims less than nothing of {claim.key}")
-    return [
-        part
-        for claim in claims
-        for part in (
-            claim.limit,
-            _micros(claim.window_seconds),
-            claim.amount,
-            int(claim.up_to),
-            int(claim.counts_only),
-            max(0, ahead.get(claim.key, 0)),
-        )
-    ]
+        before = max(0, ahead.get(claim.key, 0)) if ahead else 0
+        asked.append(f"{claim.limit} {window} {amount} {claim.up_to:d} {claim.counts_only:d} {before}")
+    return asked
 
 
 def _summed(spends: Sequence[Spend]) -> list[tuple[str, str, int, int, int]]:

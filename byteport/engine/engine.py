@@ -231,8 +231,8 @@ class Engine:
         return last
 
     # -- keeping time ------------------------------------------------------------------------------------------------
-    def wake_due(self, limit: int = 500) -> list[Due]:
-        return self.ledger.wake_due(limit)
+    def wake_due(self, limit: int = 500, untaken: int | None = None) -> list[Due]:
+        return self.ledger.wake_due(limit, untaken=untaken)
 
     def deliver_due(self, limit: int = 20) -> int:
         return self.outbox.deliver_due(limit)

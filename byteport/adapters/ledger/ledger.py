@@ -25,6 +25,7 @@ from byteport.adapters.ledger.signals import Signals
 from byteport.adapters.ledger.silences import Silences
 from byteport.adapters.ledger.storms import Storms
 from byteport.adapters.ledger.stranded import StrandedRows
+from byteport.adapters.ledger.waking import Waking
 from byteport.errors import Permanent
 from byteport.stores import Ledger
 
@@ -32,6 +33,7 @@ from byteport.stores import Ledger
 class PostgresLedger(
     Signals,
     Moves,
+    Waking,
     Saving,
     EvidenceRounds,
     Intents,

@@ -1,4 +1,4 @@
-"""Whose move it is: claims as leases, the sweeper's list, and incidents whose page nobody has any more."""
+"""Whose move it is: claims as leases, and incidents whose page nobody has any more."""
 
 from __future__ import annotations
 
@@ -16,38 +16,6 @@ from byteport.records.incident import Incident, Phase
 from byteport.stores_abandoned import Due, Orphan
 
 _CLAIM = "select *, claimed_at as now from byteport.claim(%s, %s, %s, %s, %s, %s)"
-
-# Locks of open incidents are renewed on the way: while somebody sweeps, none of them lapses.
-_WAKE = """
-with t as materialized (select byteport.clock() as now), renewed as (
-    update byteport.locks set until = t.now + interval '15 minutes' from t
-    where (key, incident) in (
-        select l.key, l.incident from byteport.locks l join byteport.incidents i on i.id = l.incident, t
-        where i.phase <> 'closed' and l.until < t.now + interval '12 minutes'
-        for update of l skip locked
-    )
-), found as (
-    select id from byteport.incidents i, t
-    where phase <> 'closed'
-      and (lease_until is null or lease_until <= t.now)
-      and (woken_at is null or woken_at <= t.now - %(again)s::interval)
-      and (driver = '' or driver_until < t.now)
-      and (due_at <= t.now or pending > 0 and exists (
-          select from byteport.probe_groups g
-          where g.incident = i.id and g.round = i.round and byteport.to_send(g, t.now)))
-    order by due_at limit %(most)s
-    for no key update of i skip locked
-)
-update byteport.incidents set woken_at = t.now, rung_since = case
-        when woken_at > t.now - interval '60 seconds' then coalesce(rung_since, t.now) else t.now end
-from found, t where incidents.id = found.id returning incidents.id, incidents.phase, incidents.due_at,
-    coalesce((incidents.state ->> 'wants_hands')::boolean, false) as wants_hands,
-    (incidents.state ->> 'wants_hands' = 'true' or incidents.phase = 'act')
-        and incidents.rung_since <= t.now
-            - case incidents.phase when 'act' then interval '5 minutes' else interval '60 seconds' end
-        and not exists (select from byteport.processes where process like '%%:act'
-                        and seen_at > t.now - interval '45 seconds') as unattended
-"""
 
 _HELD_HERE = """
 select lease_token, claimed_by from byteport.incidents
@@ -99,19 +67,6 @@ class Moves(Stored):
 
         asked_at = since_boot()
         return self.run(extend)
-
-    def wake_due(self, limit: int = 500, again_after: timedelta = timedelta(seconds=10)) -> list[Due]:
-        woken = self.rows(_WAKE, {"most": limit, "again": again_after})
-        ordered = sorted(woken, key=lambda row: row["due_at"])
-        return [
-            Due(
-                incident=row["id"],
-                phase=Phase(row["phase"]),
-                wants_hands=bool(row["wants_hands"]),
-                unattended=bool(row["unattended"]),
-            )
-            for row in ordered
-        ]
 
     def incident(self, incident_id: str) -> Incident | None:
         """Without its plan and diagnosis where its plan has actions of a page that this process has not loaded."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ValidationError
+from pydantic_core import to_jsonable_python
 
 from byteport.errors import BadRunbook
 from byteport.model.signal import Signal
@@ -47,6 +48,15 @@ OF_INCIDENT = (
     "command_by",
     "command_why",
 )
+
+IN_COLUMNS = {*OF_INCIDENT, "signal", "claimed_in_vain"}
+NOTHING = object()
+# What readers in SQL ask for is said in any case.
+AT_FIRST = {
+    name: to_jsonable_python(field.get_default())
+    for name, field in Incident.model_fields.items()
+    if not field.is_required() and name not in ("plan", "diagnosis")
+}
 
 
 _ODD = re.compile(r"\\u(0000|d[89a-f])")  # NUL, and halves of surrogate pairs, as json writes them
@@ -101,8 +111,13 @@ def maybe(value: Any) -> Jsonb | None:
 
 
 def state_of(incident: Incident) -> dict[str, Any]:
-    """What a save writes beside the columns; the signal stands in a column of its own and stays as it was."""
-    return incident.model_dump(mode="json", exclude={"signal"})
+    """What a save writes beside the columns; the signal stands in a column of its own and stays as it was.
+
+    Neither what the columns have nor what is as it always begins: an incident that waits is kept for days, and half of
+    what could be said of it says nothing.
+    """
+    told = incident.model_dump(mode="json", exclude=IN_COLUMNS)
+    return {name: part for name, part in told.items() if part != AT_FIRST.get(name, NOTHING)}
 
 
 def incident_of(row: Row) -> Incident:
