@@ -38,6 +38,10 @@ class Admission(Value):
     duplicate: bool = False
 
 
+# One of many that were admitted together: an error is that one's alone.
+Admitted = Admission | Exception
+
+
 class Opening(Value):
     """What intake has decided for a signal, for the ledger to carry out in one transaction. `once`: a target that an
     incident has ended for is not opened again."""
@@ -51,6 +55,15 @@ class Opening(Value):
     driver_for: timedelta = timedelta(0)
     parent: str = ""
     once: bool = False
+
+
+class Seen(Value):
+    """For each of some signals the admission of the event that was told before, or None; their targets as the inventory
+    has them, by kind:key; and what has been promoted."""
+
+    admissions: tuple[Admission | None, ...]
+    targets: Mapping[str, Target]
+    promotions: tuple[Promotion, ...]
 
 
 class Spend(Value):
@@ -89,6 +102,14 @@ class Ledger(Abandoned, Audited, People, Protocol):
         """Store the signal, then absorb it into the open incident of (runbook, target key) or open a new one: one
         transaction. The same (source, event_id) twice is a duplicate and changes nothing. A higher severity, or a
         signal on an escalated incident, makes that incident due at once. Clears `clear_since`."""
+        ...
+
+    def seen_before(self, signals: Sequence[Signal]) -> Seen:
+        """What the ledger knows of these signals before any of them is admitted."""
+        ...
+
+    def admit_all(self, openings: Sequence[Opening]) -> list[Admitted]:
+        """Each as `admit` would have, in this order; the error of one in its place. Unavailable: nothing is stored."""
         ...
 
     def condition_cleared(self, runbook: str, signal: Signal) -> None:
@@ -275,4 +296,5 @@ class Wakeups(Protocol):
     """Doorbells: ring the task that moves an incident. A lost or late ring costs a sweep; ringing never raises."""
 
     def ring(self, incident_id: str, phase: Phase) -> None: ...
+    def ring_all(self, incident_ids: Sequence[str], phase: Phase) -> None: ...
     def send_groups(self, incident_id: str, groups: Sequence[tuple[int, str]]) -> None: ...

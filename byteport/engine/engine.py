@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ import structlog
 from byteport.engine import acting, deciding, ending, polling, storms, verifying
 from byteport.engine.gate import Gate
 from byteport.engine.gathering import ask_all
-from byteport.engine.intake import ByHand, Intake
+from byteport.engine.intake import ByHand, Intake, Taken
 from byteport.engine.outbox import Outbox
 from byteport.engine.pages import Pages
 from byteport.engine.policy import Policy
@@ -74,6 +74,14 @@ class Engine:
     def take(self, signal: Signal, by_hand: ByHand | None = None) -> Admission | None:
         """Store a signal; see `Intake.take`."""
         return Intake(self.ledger, self.wakeups, self.pages, self.policy).take(signal, by_hand)
+
+    def take_all(self, signals: Sequence[Signal]) -> list[Taken]:
+        """Store many at once; see `Intake.take_all`."""
+        return Intake(self.ledger, self.wakeups, self.pages, self.policy).take_all(signals)
+
+    def ring_all(self, incidents: Sequence[str]) -> None:
+        """Wake workers for what was opened."""
+        self.wakeups.ring_all(incidents, Phase.OPEN)
 
     # -- looking -----------------------------------------------------------------------------------------------------
     def look(self, incident_id: str, round_: int, group: str) -> Looked:

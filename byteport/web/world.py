@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from byteport.engine.intake import ByHand
+from byteport.engine.intake import ByHand, Taken
 from byteport.engine.pages import Pages
 from byteport.engine.policy import Policy
 from byteport.engine.routing import Routing
@@ -18,6 +19,8 @@ class Takes(Protocol):
     """The engine as the service sees it: signals go in, nothing else."""
 
     def take(self, signal: Signal, by_hand: ByHand | None = None) -> Admission | None: ...
+    def take_all(self, signals: Sequence[Signal]) -> list[Taken]: ...
+    def ring_all(self, incidents: Sequence[str]) -> None: ...
 
 
 class CountingLedger(Ledger, Protocol):

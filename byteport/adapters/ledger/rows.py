@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from json import dumps
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -71,6 +72,17 @@ def plain(value: Any) -> Any:
             return clean(str(value))
 
 
+def as_text(value: Any) -> str:
+    """The same as JSON text. Nearly everything can be kept as it is, and then nothing is walked through."""
+    told = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    try:
+        text = dumps(told, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (ValueError, TypeError):
+        return dumps(plain(told), ensure_ascii=False)
+    return text if "\\u0000" not in text else dumps(plain(told), ensure_ascii=False)
+
+
 def json(value: Any) -> Jsonb:
     """A bind parameter for jsonb."""
     return Jsonb(plain(value))
@@ -84,6 +96,10 @@ def maybe(value: Any) -> Jsonb | None:
 def state_of(incident: Incident) -> Jsonb:
     """What a save writes beside the columns; the signal stands in a column of its own and stays as it was."""
     return json(incident.model_dump(mode="json", exclude={"signal"}))
+
+
+def state_text(incident: Incident) -> str:
+    return as_text(incident.model_dump(mode="json", exclude={"signal"}))
 
 
 def incident_of(row: Row) -> Incident:
