@@ -12,6 +12,12 @@ from typing import Any
 
 MARK = "[redacted]"
 DEEPEST = 40
+# What is shorter than this is struck out only beside one of these marks: no rule takes it otherwise.
+SHORTEST = 13
+_MARKS = re.compile(r"[:=@]|--|-u|hooks\.")
+
+LONGEST_NAME, MOST_NAMES = 64, 4096
+_NAMES: dict[str, bool] = {}
 
 _SECRET = r"""(?:pass(?:word|wd|phrase|code)|pwd\b|\bpass\b|_pass\b|secret|credential|authorization|cookie|token(?!iz|s)
  |(?:api|app|access|account|auth|private|signing|encryption|routing|integration|master|client|shared|storage)
@@ -117,13 +123,19 @@ _RULES: tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str]],
 )
 
 
+class Redacted(dict[str, Any]):
+    """JSON that was redacted by who made it, so that nobody looks through it again. Whatever copies it, loses that."""
+
+
 def redact(value: object) -> Any:
     """The same JSON with secrets struck out; what is no JSON becomes its redacted text. Twice is the same as once."""
-    return _redacted(value, DEEPEST)
+    return value if isinstance(value, Redacted) else _redacted(value, DEEPEST)
 
 
 def redact_text(text: str) -> str:
     """The same text with secrets struck out."""
+    if len(text) < SHORTEST and not _MARKS.search(text):
+        return text
     for needs, pattern, instead in _RULES:
         if needs in text:
             text = pattern.sub(instead, text)
@@ -139,6 +151,19 @@ def redact_keys(text: str) -> str:
 def looks_secret(name: str) -> bool:
     """Whether a value of this name is not to be shown."""
     return _SECRET_NAME.search(name) is not None
+
+
+def _name(name: str) -> tuple[str, bool]:
+    """A name as it may be shown, and whether its value may not. The same names come with every signal, so those that
+    hold no secret themselves are remembered."""
+    if (hides := _NAMES.get(name)) is not None:
+        return name, hides
+    shown, hides = redact_text(name), looks_secret(name)
+    if shown == name and len(name) <= LONGEST_NAME:
+        if len(_NAMES) >= MOST_NAMES:
+            _NAMES.clear()
+        _NAMES[name] = hides
+    return shown, hides
 
 
 def _redacted(value: object, deeper: int) -> object:
@@ -160,11 +185,12 @@ def _redacted(value: object, deeper: int) -> object:
 def _redacted_mapping(value: Mapping[Any, Any], deeper: int) -> dict[str, object]:
     """Also {"name": "DB_PASSWORD", "value": …}, as environments are written, and a Kubernetes Secret's data."""
     hidden = {"data", "stringData"} if value.get("kind") == "Secret" else set()
-    if any(looks_secret(str(value.get(name, ""))) for name in ("name", "key")):
+    if any(name in value and looks_secret(str(value[name])) for name in ("name", "key")):
         hidden.add("value")
+    seen = ((*_name(str(name)), name, item) for name, item in value.items())
     return {
-        redact_text(str(name)): _struck(item) if name in hidden or looks_secret(str(name)) else _redacted(item, deeper)
-        for name, item in value.items()
+        shown: _struck(item) if is_secret or name in hidden else _redacted(item, deeper)
+        for shown, is_secret, name, item in seen
     }
 
 

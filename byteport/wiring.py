@@ -61,6 +61,9 @@ class NoDoorbell:
     def ring(self, incident_id: str, phase: Phase) -> None:
         """Nobody listens."""
 
+    def ring_all(self, incident_ids: Sequence[str], phase: Phase) -> None:
+        """Nobody listens."""
+
     def send_groups(self, incident_id: str, groups: Sequence[tuple[int, str]]) -> None:
         """Nobody listens."""
 

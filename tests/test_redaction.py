@@ -109,6 +109,22 @@ def test_twice_is_once_for_text(text: str):
     assert redact_text(redact_text(text)) == redact_text(text)
 
 
+@given(
+    st.lists(
+        st.sampled_from(["bearer", "basic", "hooks.", "eyJ", "AKIA", "xoxb-", "sk-", " ", "a", "Z", "7", "/", "."])
+    )
+)
+def test_a_short_text_is_let_through_only_where_no_rule_would_take_it(parts: list[str]):
+    """Behind enough room every rule is tried."""
+    text, room = "".join(parts)[:12], " " * 20
+    assert redact_text(room + text) == room + redact_text(text)
+
+
+def test_a_name_that_is_seen_often_is_treated_as_at_first():
+    told = {"password": "hunter2", "job": "valves", "AKIAABCDEFGHIJKLMNOP": 1}
+    assert [redact(told) for _ in range(3)] == [{"password": "[redacted]", "job": "valves", "[redacted]": 1}] * 3
+
+
 def test_names_of_secrets_stay_and_their_values_go():
     told = {
         "DB_PASSWORD": "x1",

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from celery import Celery, Signature, group
+from celery import Celery, Signature, group, uuid
 
 from byteport.records.incident import Phase
+from workers.roles import QUEUE_OF
 
 log: Any = structlog.get_logger("byteport.wakeups")
 
@@ -45,6 +46,19 @@ class CeleryWakeups:
         if task := task_for(phase, wants_hands=wants_hands):
             self._publish(self.signature(task, incident_id).set(expires=RING_EXPIRES), "ring", incident_id)
 
+    def ring_all(self, incident_ids: Sequence[str], phase: Phase) -> None:
+        """The same for many, in one round trip and for a tenth of what as many rings cost. Flower first sees these when
+        a worker receives them."""
+        task = task_for(phase)
+        if task is None or not incident_ids:
+            return
+        try:
+            with self.app.producer_or_acquire() as producer, producer.batch(len(incident_ids)):
+                for incident_id in incident_ids:
+                    self._send(producer, task, incident_id)
+        except Exception as problem:  # noqa: BLE001  (whatever the broker's client raises)
+            log.warning("not_rung", action="ring_all", incidents=len(incident_ids), error=type(problem).__name__)
+
     def send_groups(self, incident_id: str, groups: Sequence[tuple[int, str]]) -> None:
         """Fan the probe groups out over the fleet."""
         asked = [self.signature("byteport.probe", incident_id, round_, name) for round_, name in groups]
@@ -59,6 +73,16 @@ class CeleryWakeups:
         """
         plain = {"argsrepr": repr(ids), "kwargsrepr": "{}"}
         return self.app.signature(task, args=ids, immutable=True, options=plain)
+
+    def _send(self, producer: Any, task: str, incident_id: str) -> None:
+        """The message that `signature` would become."""
+        message = self.app.amqp.as_task_v2(
+            uuid(), task, (incident_id,), {}, expires=RING_EXPIRES, argsrepr=repr((incident_id,)), kwargsrepr="{}",
+            ignore_result=None,  # as it stands at the task
+        )  # fmt: skip
+        body, headers, properties = message.body, message.headers, message.properties
+        queue = QUEUE_OF[task]
+        producer.publish(body, routing_key=queue, exchange="", serializer="json", headers=headers, **properties)
 
     def _publish(self, what: Signature, action: str, incident_id: str) -> None:
         try:

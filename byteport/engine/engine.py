@@ -12,7 +12,7 @@ import structlog
 from byteport.engine import acting, deciding, ending, looking, polling, storms, verifying
 from byteport.engine.gate import Gate
 from byteport.engine.giving_up import again, give_up
-from byteport.engine.intake import ByHand, Intake
+from byteport.engine.intake import ByHand, Intake, Taken
 from byteport.engine.looking import Eyes
 from byteport.engine.outbox import Outbox
 from byteport.engine.pages import Pages
@@ -29,8 +29,9 @@ from byteport.records.audit import Anchor
 from byteport.records.change import Change, Lease
 from byteport.records.evidence import GroupLease, Looked, StoredAnswer
 from byteport.records.incident import Incident, Phase
-from byteport.stores import Admission, Budgets, Ledger, Wakeups
+from byteport.stores import Budgets, Ledger, Wakeups
 from byteport.stores_abandoned import Due
+from byteport.stores_signals import Admission
 
 log: Any = structlog.get_logger("byteport.engine")
 MOVES: Mapping[Phase, Callable[[Work], Change]] = {
@@ -84,6 +85,14 @@ class Engine:
     def take(self, signal: Signal, by_hand: ByHand | None = None) -> Admission | None:
         """Store a signal; see `Intake.take`."""
         return Intake(self.ledger, self.wakeups, self.pages, self.policy).take(signal, by_hand)
+
+    def take_all(self, signals: Sequence[Signal]) -> list[Taken]:
+        """Store many at once; see `Intake.take_all`."""
+        return Intake(self.ledger, self.wakeups, self.pages, self.policy).take_all(signals)
+
+    def ring_all(self, incidents: Sequence[str]) -> None:
+        """Wake workers for what was opened."""
+        self.wakeups.ring_all(incidents, Phase.OPEN)
 
     # -- looking -----------------------------------------------------------------------------------------------------
     @property

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from byteport.errors import BadSignal
 from byteport.model.signal import Signal
-from byteport.redaction import redact
+from byteport.redaction import Redacted, redact
 from byteport.sources.incoming import NotSigned
 
 SOURCE = "generic"
@@ -79,4 +79,5 @@ def parse(payload: Mapping[str, Any], now: datetime, delivery: str = "") -> Sign
         field = ".".join(str(part) for part in line["loc"]) or "body"
         expected = "not a field of a signal" if line["type"] == "extra_forbidden" else line["msg"]
         raise BadSignal(field, expected) from None
-    return signal.with_(fired_at=min(signal.fired_at.astimezone(UTC), now))
+    at = min(signal.fired_at.astimezone(UTC), now)
+    return signal.model_copy(update={"fired_at": at, "raw": Redacted(signal.raw)})

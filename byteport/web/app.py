@@ -21,7 +21,16 @@ from byteport.web.interactions import Interactions
 from byteport.web.openapi import described
 from byteport.web.pages import HERE, Templates
 from byteport.web.reception import Reception
-from byteport.web.serving import Call, Endpoint, Hardened, Served, for_anybody, for_people, for_programs
+from byteport.web.serving import (
+    Call,
+    Endpoint,
+    Hardened,
+    Served,
+    for_anybody,
+    for_anybody_at_once,
+    for_people,
+    for_programs,
+)
 from byteport.web.standing_pages import StandingPages
 from byteport.web.tokens import token_of
 from byteport.web.webhooks import Webhooks
@@ -36,11 +45,12 @@ def create(world: World) -> Starlette:
     reception = Reception(world, Counted(world.ledger.figures))
     return Starlette(
         routes=[
+            # Routes are tried in this order, and this one is asked for by far the most.
+            Route("/webhooks/{source}", for_anybody_at_once(Webhooks(reception).receive), methods=["POST"]),
             Route("/healthz", lambda _request: PlainTextResponse("ok\n")),
             *_for_programs(world, door, reception),
             *_for_people(Console(world, door, Templates()), door),
             Route("/slack/interactions", for_anybody(Interactions(world, slack_answers()).receive), methods=["POST"]),
-            Route("/webhooks/{source}", for_anybody(Webhooks(reception).receive), methods=["POST"]),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
         middleware=[Middleware(Hardened)],

@@ -28,6 +28,7 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cache-control": "no-store",
 }
+_AS_SENT = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,18 @@ class Call:
 def for_anybody(endpoint: Endpoint) -> Served:
     """No visitor is asked for: health, login, and webhooks, which carry a signature instead."""
     return _served(endpoint, lambda _request: Visitor(""))
+
+
+def for_anybody_at_once(endpoint: Callable[[Call], Awaitable[Response]]) -> Served:
+    """The same for an endpoint that waits in the event loop and takes no thread of its own; it must never block."""
+
+    async def served(request: Request) -> Response:
+        try:
+            return await endpoint(Call(request, await body_of(request)))
+        except Exception as wrong:  # noqa: BLE001 - answered and logged there
+            return answer_to(wrong)
+
+    return served
 
 
 def for_programs(door: Door, endpoint: Endpoint) -> Served:
@@ -130,7 +143,7 @@ class Hardened:
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
                 given = {name.lower() for name, _ in message.get("headers", [])}
-                more = [(n.encode(), v.encode()) for n, v in HEADERS.items() if n.encode() not in given]
+                more = [line for line in _AS_SENT if line[0] not in given]
                 message = {**message, "headers": [*message.get("headers", []), *more]}
             await send(message)
 

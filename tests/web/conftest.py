@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,6 +43,9 @@ class NoDoorbell:
     """Nobody listens; nothing moves by itself in these tests."""
 
     def ring(self, incident_id: str, phase: Phase) -> None:
+        """Heard by nobody."""
+
+    def ring_all(self, incident_ids: Sequence[str], phase: Phase) -> None:
         """Heard by nobody."""
 
     def send_groups(self, incident_id: str, groups: Any) -> None:

@@ -64,6 +64,24 @@ def test_a_ring_carries_the_incident_and_nothing_else(redis_url: str) -> None:
     assert message["headers"]["expires"] is not None
 
 
+def test_many_rings_are_the_messages_that_each_would_have_been(redis_url: str) -> None:
+    bell = bells(redis_url)
+    bell.ring("i0", Phase.OPEN)
+    bell.ring_all(["i1", "i2"], Phase.OPEN)
+    third, second, first = messages(redis_url, "probe")
+    assert [body_of(m) for m in (first, second, third)] == [
+        [[name], {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}] for name in ("i0", "i1", "i2")
+    ]
+    own = ("id", "root_id", "expires", "argsrepr")
+    assert {k: v for k, v in first["headers"].items() if k not in own} == {
+        k: v for k, v in third["headers"].items() if k not in own
+    }
+    assert all(
+        m["headers"]["expires"] and m["properties"]["delivery_info"]["routing_key"] == "decide" for m in (first, third)
+    )
+    assert second["headers"]["id"] != third["headers"]["id"]
+
+
 def test_probe_groups_are_one_message_each(redis_url: str) -> None:
     bells(redis_url).send_groups("i1", [(1, "postgres"), (1, "pgbouncer")])
     assert sorted(body_of(m)[0] for m in messages(redis_url, "probe")) == [
@@ -102,6 +120,7 @@ def test_ringing_at_a_broker_that_is_gone_neither_raises_nor_hangs() -> None:
     began = time.monotonic()
     gone = bells(f"redis://127.0.0.1:{free_port()}/0")
     gone.ring("i1", Phase.OPEN)
+    gone.ring_all(["i1", "i2"], Phase.OPEN)
     gone.send_groups("i1", [(1, "postgres")])
     assert time.monotonic() - began < 10
 
@@ -112,9 +131,11 @@ def test_the_same_bell_rings_again_when_the_broker_is_back(own_redis: Callable[.
     bell.ring("i1", Phase.OPEN)
     server.stop()
     bell.ring("i2", Phase.OPEN)
+    bell.ring_all(["i2"], Phase.OPEN)
     server.restart()
     bell.ring("i3", Phase.OPEN)
-    assert [body_of(m)[0] for m in messages(server.url, "probe")] == [["i3"]]
+    bell.ring_all(["i4"], Phase.OPEN)
+    assert [body_of(m)[0] for m in messages(server.url, "probe")] == [["i4"], ["i3"]]
 
 
 def test_ringing_at_a_broker_that_has_stopped_answering_ends_soon(
@@ -129,5 +150,5 @@ def test_ringing_at_a_broker_that_has_stopped_answering_ends_soon(
     bell.ring("i2", Phase.OPEN)
     assert time.monotonic() - began < 15
     door.restore()
-    bell.ring("i3", Phase.OPEN)
+    bell.ring_all(["i3"], Phase.OPEN)
     assert ["i3"] in [body_of(m)[0] for m in messages(server.url, "probe")]

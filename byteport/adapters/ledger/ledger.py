@@ -8,6 +8,7 @@ from byteport.adapters.ledger.audit import Auditing
 from byteport.adapters.ledger.connection import PATIENCE, Cursor, Database
 from byteport.adapters.ledger.evidence import EvidenceRounds
 from byteport.adapters.ledger.figures import CountingLedger
+from byteport.adapters.ledger.groups import Groups
 from byteport.adapters.ledger.guards import Guarding
 from byteport.adapters.ledger.intents import Intents
 from byteport.adapters.ledger.locks import Locks
@@ -32,6 +33,7 @@ from byteport.stores import Ledger
 
 class PostgresLedger(
     Signals,
+    Groups,
     Moves,
     Waking,
     Saving,

@@ -55,6 +55,10 @@ select t.now,
 from t
 """
 
+PROMOTIONS = """
+select distinct on (runbook) runbook, mode, live_since, who, why from byteport.promotions order by runbook, id desc
+"""
+
 
 _KNOWN = """
 select count(*)::int as known from byteport.targets
@@ -153,12 +157,7 @@ class Orders(Stored):
         return Promotion.model_validate(row)
 
     def promotions(self) -> list[Promotion]:
-        found = self.rows(
-            """
-            select distinct on (runbook) runbook, mode, live_since, who, why from byteport.promotions
-            order by runbook, id desc
-            """
-        )
+        found = self.rows(PROMOTIONS)
         return [Promotion.model_validate(row) for row in found]
 
     def register_self(self, process: str, keys: Sequence[str], configuration: str) -> None:

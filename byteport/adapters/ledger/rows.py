@@ -86,6 +86,17 @@ def plain(value: Any) -> Any:
             return clean(str(value))
 
 
+def as_text(value: Any) -> str:
+    """The same as JSON text. Nearly everything can be kept as it is, and then nothing is walked through."""
+    told = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    try:
+        text = dumps(told, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (ValueError, TypeError):
+        return dumps(plain(told), ensure_ascii=False)
+    return text if "\\u0000" not in text else dumps(plain(told), ensure_ascii=False)
+
+
 def json(value: Any) -> Jsonb:
     """A bind parameter for jsonb. What json's own encoder takes whole, and PostgreSQL too, needs no second look."""
     try:
@@ -118,6 +129,10 @@ def state_of(incident: Incident) -> dict[str, Any]:
     """
     told = incident.model_dump(mode="json", exclude=IN_COLUMNS)
     return {name: part for name, part in told.items() if part != AT_FIRST.get(name, NOTHING)}
+
+
+def state_text(incident: Incident) -> str:
+    return as_text(incident.model_dump(mode="json", exclude={"signal"}))
 
 
 def incident_of(row: Row) -> Incident:

@@ -15,7 +15,7 @@ from byteport.errors import Permanent, Stale
 from byteport.records.change import Change, Lease, since_boot
 from byteport.records.event import Event
 from byteport.records.incident import Incident, Phase
-from byteport.stores import Opening
+from byteport.stores_signals import Opening
 
 # What the claim has not read of `nudges` and `commands` came while the move was made: it stays due, they stay unread.
 _SAVE = "select s.*, s.claimed_at as now from byteport.save_move(%(move)s) s"

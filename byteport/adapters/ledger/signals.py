@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from datetime import datetime
 
 from byteport.adapters.ledger.base import Stored, advise, append, now_of
 from byteport.adapters.ledger.connection import Cursor
@@ -11,7 +12,7 @@ from byteport.model.signal import Mode, Severity, Signal
 from byteport.model.target import Target
 from byteport.records.event import Event
 from byteport.records.incident import Incident, Phase
-from byteport.stores import Admission, Opening
+from byteport.stores_signals import Admission, Opening
 
 
 class Signals(Stored):
@@ -63,13 +64,17 @@ def admit(cursor: Cursor, opening: Opening) -> Admission:
     if gone is not None:
         _inherit(cursor, incident, gone)
     _keep(cursor, incident, signal)
-    told = Event(
+    append(cursor, incident, [story_of(signal, absorbed=row is not None)])
+    return Admission(incident=incident, absorbed=row is not None)
+
+
+def story_of(signal: Signal, *, absorbed: bool) -> Event:
+    """The line of the journal."""
+    return Event(
         kind="signal",
         text=f"{signal.name} from {signal.source}: {signal.summary}".removesuffix(": "),
-        data={"severity": signal.severity, "value": signal.value, "absorbed": row is not None},
+        data={"severity": signal.severity, "value": signal.value, "absorbed": absorbed},
     )
-    append(cursor, incident, [told])
-    return Admission(incident=incident, absorbed=row is not None)
 
 
 def _known(cursor: Cursor, signal: Signal) -> Row | None:
@@ -207,13 +212,17 @@ def _inherit(cursor: Cursor, incident: str, gone: Row) -> None:
     cursor.execute("update byteport.incidents set signals_seen = signals_seen + %s where id = %s", [heard, incident])
 
 
-def _open(cursor: Cursor, opening: Opening) -> str:
-    signal, now = opening.signal, now_of(cursor)
-    incident = Incident(
-        id=f"inc-{secrets.token_hex(8)}",
+def new_id() -> str:
+    return f"inc-{secrets.token_hex(8)}"
+
+
+def new_incident(opening: Opening, now: datetime) -> Incident:
+    """As it is opened, due at once."""
+    return Incident(
+        id=new_id(),
         runbook=opening.runbook,
         page=opening.page,
-        signal=signal,
+        signal=opening.signal,
         mode=opening.mode,
         due_at=now,
         opened_at=now,
@@ -222,6 +231,11 @@ def _open(cursor: Cursor, opening: Opening) -> str:
         driver=opening.driver,
         parent=opening.parent,
     )
+
+
+def _open(cursor: Cursor, opening: Opening) -> str:
+    signal, now = opening.signal, now_of(cursor)
+    incident = new_incident(opening, now)
     cursor.execute(
         """
         insert into byteport.incidents (id, runbook, page, target_kind, target_key, phase, mode, severity, due_at,
