@@ -77,7 +77,7 @@ def test_many_rings_are_the_messages_that_each_would_have_been(redis_url: str) -
         k: v for k, v in third["headers"].items() if k not in own
     }
     assert all(
-        m["headers"]["expires"] and m["properties"]["delivery_info"]["routing_key"] == "decide" for m in (first, third)
+        m["headers"]["expires"] and m["properties"]["delivery_info"]["routing_key"] == "probe" for m in (first, third)
     )
     assert second["headers"]["id"] != third["headers"]["id"]
 

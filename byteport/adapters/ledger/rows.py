@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from json import dumps
 from typing import Any
@@ -59,9 +58,6 @@ AT_FIRST = {
 }
 
 
-_ODD = re.compile(r"\\u(0000|d[89a-f])")  # NUL, and halves of surrogate pairs, as json writes them
-
-
 def clean(text: str) -> str:
     """Text that PostgreSQL can keep: no NUL, no half of a surrogate pair."""
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
@@ -88,22 +84,17 @@ def plain(value: Any) -> Any:
 
 def as_text(value: Any) -> str:
     """The same as JSON text. Nearly everything can be kept as it is, and then nothing is walked through."""
-    told = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
     try:
-        text = dumps(told, ensure_ascii=False, allow_nan=False)
+        text = dumps(value, default=_told, ensure_ascii=False, allow_nan=False)
         text.encode()
     except (ValueError, TypeError):
-        return dumps(plain(told), ensure_ascii=False)
-    return text if "\\u0000" not in text else dumps(plain(told), ensure_ascii=False)
+        return dumps(plain(value), ensure_ascii=False)
+    return text if "\\u0000" not in text else dumps(plain(value), ensure_ascii=False)
 
 
 def json(value: Any) -> Jsonb:
-    """A bind parameter for jsonb. What json's own encoder takes whole, and PostgreSQL too, needs no second look."""
-    try:
-        text = dumps(value, default=_told, allow_nan=False)
-    except (TypeError, ValueError):
-        return Jsonb(plain(value))
-    return Jsonb(plain(value)) if _ODD.search(text) else Jsonb(text, dumps=_as_it_is)
+    """A bind parameter for jsonb."""
+    return Jsonb(as_text(value), dumps=_as_it_is)
 
 
 def _told(value: Any) -> Any:
@@ -132,7 +123,7 @@ def state_of(incident: Incident) -> dict[str, Any]:
 
 
 def state_text(incident: Incident) -> str:
-    return as_text(incident.model_dump(mode="json", exclude={"signal"}))
+    return as_text(state_of(incident))
 
 
 def incident_of(row: Row) -> Incident:
