@@ -96,7 +96,8 @@ class Ledger(Abandoned, Audited, People, Signals, Protocol):
     ) -> list[Due]:
         """Due and unleased incidents, stamped `woken_at` so that the same one is woken at most every `again_after`.
         Includes incidents with probe groups to send again. `untaken`: no more than so many that were woken within 3 s
-        and not claimed since, of those that need no hands. One statement."""
+        and not claimed since, of those that need no hands; and what was made due at once is left for a second to
+        whoever did so and rings for it. One statement."""
         ...
 
     def next_due(self, within: timedelta) -> timedelta | None:

@@ -55,7 +55,7 @@ def rows(quick: bool, say: Callable[[str], None]) -> Iterator[Row]:
     count = 10_000 if quick else 100_000
     say(f"row 7: {count} waits")
     with stage() as on:
-        waits = Waits(on, count, due_at_once=300 if quick else 1000)
+        waits = Waits(on, count, due_at_once=500 if quick else 1000)
         waits.begin()
         yield from waits.filled(say)
         yield waits.sweep()

@@ -15,6 +15,7 @@ def woken(world: World, untaken: int | None = None) -> list[str]:
 
 def test_no_more_are_woken_than_may_be_untaken(world):
     opened = [world.open(f"db-{n}") for n in range(12)]
+    world.travel(2)
     first = woken(world, untaken=5)
     assert first == opened[:5], "the oldest first"
     assert woken(world, untaken=5) == []
@@ -25,6 +26,7 @@ def test_no_more_are_woken_than_may_be_untaken(world):
 
 def test_what_stays_untaken_keeps_back_nothing_that_comes_later(world):
     opened = [world.open(f"db-{n}") for n in range(9)]
+    world.travel(2)
     assert woken(world, untaken=4) == opened[:4]
     world.travel(4)
     assert woken(world, untaken=4) == opened[4:8]
@@ -38,6 +40,7 @@ def test_what_is_for_hands_is_woken_whatever_else_is_untaken(world):
     acting, wanting, looking = (world.open(f"db-{n}") for n in range(3))
     world.move(acting, phase=Phase.ACT)
     world.move(wanting, phase=Phase.ESCALATE, wants_hands=True)
+    world.travel(2)
     assert sorted(woken(world, untaken=0)) == sorted([acting, wanting])
     assert woken(world, untaken=1) == [looking]
 
@@ -50,6 +53,17 @@ def test_what_is_looked_at_is_woken_where_a_group_is_to_be_sent_again(world):
     assert woken(world) == [], "they were sent just now"
     world.travel(5)
     assert woken(world, untaken=1) == [incident]
+
+
+def test_what_was_made_due_at_once_is_left_for_a_second_to_whoever_rings_for_it(world):
+    opened, waited = world.open("db-1"), world.open("db-2")
+    seen, lease = world.claim(waited)
+    world.ledger.save(Change(incident=seen.due_in(timedelta(seconds=1.2), lease.now)), lease)
+    assert woken(world, untaken=5) == []
+    world.due_now(opened)
+    world.travel(1.2)
+    assert woken(world, untaken=5) == [opened, waited]
+    assert woken(world, untaken=5) == []
 
 
 def test_how_long_until_the_next_one_falls_due(world):

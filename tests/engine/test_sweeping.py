@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from byteport.records.change import Change
 from byteport.stores_abandoned import Due
+from byteport.testing.time_travel import travel
 from tests.ward.world import World
 from workers.sweeping import LASTS, UNTAKEN, sweep
 
@@ -37,16 +38,19 @@ def test_what_falls_due_before_the_next_tick_is_waited_for(world: World) -> None
     claimed = world.ledger.claim(incident, world.engine().pages.digests)
     assert claimed is not None
     seen, lease = claimed
-    world.ledger.save(Change(incident=seen.due_in(timedelta(seconds=0.4), lease.now)), lease)
+    world.ledger.save(Change(incident=seen.due_in(timedelta(seconds=1.3), lease.now)), lease)
+    travel(world.url, 1)
     assert swept(world) == [incident]
 
 
 def test_more_is_rung_for_as_soon_as_some_of_it_is_taken(world: World) -> None:
     opened = {world.open("ward_one", f"v{n}") for n in range(UNTAKEN + 10)}
+    travel(world.url, 2)
     assert set(swept(world, taken=True)) == opened
 
 
 def test_what_nobody_takes_is_not_piled_up(world: World) -> None:
     for n in range(UNTAKEN + 10):
         world.open("ward_one", f"v{n}")
+    travel(world.url, 2)
     assert len(swept(world)) == UNTAKEN

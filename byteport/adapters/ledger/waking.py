@@ -8,6 +8,8 @@ from byteport.adapters.ledger.base import Stored
 from byteport.records.incident import Phase
 from byteport.stores_abandoned import Due
 
+GRACE = timedelta(seconds=1)
+
 # Locks of open incidents are renewed on the way: while somebody sweeps, none of them lapses.
 #
 # What is due and what is looked at are two questions, each with an index of its own: asked as one, every incident that
@@ -19,6 +21,8 @@ from byteport.stores_abandoned import Due
 _FOR_HANDS = "(phase = 'act' or coalesce((state ->> 'wants_hands')::boolean, false))"
 # With a lower bound the planner takes it for a narrow range and goes by the index; else it expects a third of all.
 _IS_DUE = "phase <> 'closed' and due_at > '-infinity' and due_at <= (select now from t)"
+# Whoever makes something due at once rings for it: only what has waited is nobody's but the sweeper's from the first.
+_UNRUNG = "(due_at <= t.now - %(grace)s::interval or due_at > claimed_at + %(grace)s::interval)"
 _IS_FREE = "(lease_until is null or lease_until <= t.now) and (driver = '' or driver_until < t.now)"
 _WAKE = (
     """
@@ -36,7 +40,7 @@ with t as materialized (select byteport.clock() as now), renewed as (
     where woken_at > t.now - interval '3 seconds' and (lease_until is null or lease_until <= t.now) and not FOR_HANDS
 ), fresh as (
     select id from byteport.incidents i, t
-    where IS_DUE and woken_at is null and not FOR_HANDS and IS_FREE
+    where IS_DUE and woken_at is null and not FOR_HANDS and IS_FREE and UNRUNG
     order by due_at limit least(%(most)s, (select free from room))
     for no key update of i skip locked
 ), again as (
@@ -47,13 +51,14 @@ with t as materialized (select byteport.clock() as now), renewed as (
     for no key update of i skip locked
 ), hands as (
     select id from byteport.incidents i, t
-    where IS_DUE and FOR_HANDS and IS_FREE
+    where IS_DUE and FOR_HANDS and IS_FREE and UNRUNG
       and (woken_at is null or woken_at <= t.now - %(again)s::interval)
     order by due_at limit %(most)s
     for no key update of i skip locked
 ), looking as (
     select id from byteport.incidents i, t
     where phase <> 'closed' and pending > 0 and due_at > t.now and IS_FREE
+      and (claimed_at is null or claimed_at <= t.now - %(grace)s::interval)
       and (woken_at is null or woken_at <= t.now - %(again)s::interval)
       and exists (select from byteport.probe_groups g
                   where g.incident = i.id and g.round = i.round and byteport.to_send(g, t.now))
@@ -75,6 +80,7 @@ from found, t where incidents.id = found.id returning incidents.id, incidents.ph
 """.replace("FOR_HANDS", _FOR_HANDS)
     .replace("IS_FREE", _IS_FREE)
     .replace("IS_DUE", _IS_DUE)
+    .replace("UNRUNG", _UNRUNG)
 )
 
 
@@ -84,7 +90,9 @@ class Waking(Stored):
     def wake_due(
         self, limit: int = 500, again_after: timedelta = timedelta(seconds=10), untaken: int | None = None
     ) -> list[Due]:
-        asked = {"most": limit, "again": again_after, "untaken": 10**9 if untaken is None else untaken}
+        asked = {"most": limit, "again": again_after, "untaken": 10**9, "grace": timedelta(0)}
+        if untaken is not None:
+            asked |= {"untaken": untaken, "grace": GRACE}
         woken = self.rows(_WAKE, asked)
         ordered = sorted(woken, key=lambda row: row["due_at"])
         return [
