@@ -28,11 +28,18 @@ left join byteport.events before on before.incident = b.incident and before.seq 
 where b.seq is not null order by asked.n
 """
 
+# Journals without an incident are told too: of the lines, only the first of each journal is looked at.
 _JOURNALS = """
-select id from (select id from byteport.incidents
-                union select incident from byteport.events e
-                where not exists (select from byteport.incidents i where i.id = e.incident)) known
-where id collate "C" > %(after)s order by id collate "C" limit %(most)s
+with recursive told as (
+    (select incident, 1 as n from byteport.events where incident > %(after)s order by incident limit 1)
+    union all
+    select (select e.incident from byteport.events e where e.incident > told.incident order by e.incident limit 1),
+           n + 1
+    from told where told.incident is not null and n < %(most)s
+)
+select id from ((select id from byteport.incidents where id > %(after)s order by id limit %(most)s)
+                union select incident from told where incident is not null) known
+order by id limit %(most)s
 """
 
 _ANCHOR = """

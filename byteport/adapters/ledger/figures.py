@@ -11,23 +11,20 @@ with moment as materialized (select byteport.clock() as now), waiting as (
            coalesce(extract(epoch from max(now - due_at)), 0)::float8 as due_lag_seconds
     from byteport.incidents, moment
     where phase <> 'closed' and due_at <= now and (lease_until is null or lease_until < now)
-), told as (
-    select count(*) filter (where state = 'due' and due_at <= now) as deliveries_due,
-           count(*) filter (where state = 'failed') as deliveries_failed
-    from byteport.deliveries, moment
 )
-select now, overdue, due_lag_seconds, deliveries_due, deliveries_failed,
+select now, overdue, due_lag_seconds,
+       (select count(*) from byteport.deliveries where state = 'due' and due_at <= now) as deliveries_due,
+       (select count(*) from byteport.deliveries where state = 'failed') as deliveries_failed,
        (select coalesce(jsonb_object_agg(phase, n), '{}') from
            (select phase, count(*) as n from byteport.incidents where phase <> 'closed' group by phase) p) as by_phase,
        (select coalesce(jsonb_object_agg(ending, n), '{}') from
-           (select coalesce(nullif(ending, ''), 'closed') as ending, count(*) as n
-            from byteport.incidents where phase = 'closed' group by 1) e) as by_ending,
+           (select ending, sum(n) as n from byteport.endings group by ending having sum(n) <> 0) e) as by_ending,
        (select extract(epoch from now - max(last_seen))::float8 from byteport.targets where kind = 'database')
            as polled_seconds_ago,
        (select count(*) from byteport.pauses where ended_at is null) as pauses,
        (select coalesce(jsonb_object_agg(name, extract(epoch from succeeded_at)::float8), '{}') from byteport.pollers)
            as pollers
-from moment, waiting, told
+from moment, waiting
 """
 
 

@@ -15,27 +15,60 @@ from byteport.records.standing import GuardRow, Reset
 COOLDOWN = "runbook_cooldown:"
 
 # What is for ever ends with the incident that it was counted on. A lock of the smallest capacity binds all its holders.
+# The spends that may count are looked for window by window, never all that were ever spent.
 _ROWS = """
-with t as materialized (select byteport.clock() as now), standing as (
+with recursive t as materialized (select byteport.clock() as now), lengths as (
+    (select min(window_seconds) as seconds from byteport.spends
+     where window_seconds > 0 and refunded_at is null and reset_at is null)
+    union all
+    (select (select min(window_seconds) from byteport.spends
+             where window_seconds > lengths.seconds and window_seconds > 0 and refunded_at is null and reset_at is null)
+     from lengths where lengths.seconds is not null)
+), under_way as materialized (
+    select n.* from byteport.incidents i cross join lateral (
+        select key, incident, begun_at from byteport.intents where incident = i.id offset 0) n
+    where i.phase <> 'closed'
+), counting as (
+    select s.* from t, lengths l cross join lateral (
+        select * from byteport.spends where window_seconds = l.seconds and window_seconds > 0
+            and refunded_at is null and reset_at is null and begun_at > t.now - make_interval(secs => l.seconds)
+        union all
+        select * from byteport.spends where window_seconds = l.seconds and window_seconds > 0
+            and refunded_at is null and reset_at is null and begun_at is null) s
+    union all
+    select * from byteport.spends where window_seconds = 0 and refunded_at is null and reset_at is null
+        and right(claim_key, length(incident) + 1) <> ':' || incident
+    union all
+    select s.* from under_way n cross join lateral (
+        select * from byteport.spends where intent = n.key and incident = n.incident and window_seconds = 0
+            and refunded_at is null and reset_at is null
+            and right(claim_key, length(incident) + 1) = ':' || incident offset 0) s
+), acted as (
+    select i.id, i.runbook, i.target_key, c.seconds,
+        greatest(i.acted_at, n.begun_at) as last
+    from unnest(%(runbooks)s::text[], %(seconds)s::float8[]) as c (runbook, seconds)
+    join byteport.incidents i on i.runbook = c.runbook and i.phase <> 'closed' and i.acted_at is not null
+    left join (select incident, max(begun_at) as begun_at from under_way group by incident) n on n.incident = i.id
+    union all
+    select i.id, i.runbook, i.target_key, c.seconds, i.closed_at
+    from unnest(%(runbooks)s::text[], %(seconds)s::float8[]) as c (runbook, seconds), t,
+        byteport.incidents i
+    where i.runbook = c.runbook and i.phase = 'closed' and i.acted_at is not null
+        and i.closed_at > t.now - make_interval(secs => c.seconds)
+        and i.closed_at > t.now - make_interval(secs => (select max(s) from unnest(%(seconds)s::float8[]) s))
+), standing as (
     select s.claim_key as key, (array_agg(s.kind order by s.spent_at desc))[1] as kind, sum(s.amount)::int as used,
            (array_agg(s.at_most order by s.spent_at desc))[1] as at_most,
            string_agg(distinct s.incident, ', ') as holder,
            min(coalesce(s.begun_at, t.now) + make_interval(secs => s.window_seconds))
                filter (where s.window_seconds > 0) as frees_at
-    from byteport.spends s, t
-    where byteport.counts_in(s, s.window_seconds, t.now)
-      and not (s.window_seconds = 0 and right(s.claim_key, length(s.incident) + 1) = ':' || s.incident
-               and not exists (select from byteport.incidents i where i.id = s.incident and i.phase <> 'closed'))
+    from counting s, t
     group by s.claim_key
     union all
-    select %(cooldown)s || i.runbook || ':' || i.target_key, 'cooldown', 1, 1,
-           (array_agg(i.id order by byteport.acted_last(i) desc))[1],
-           max(byteport.acted_last(i)) + make_interval(secs => c.seconds)
-    from unnest(%(runbooks)s::text[], %(seconds)s::float8[]) as c (runbook, seconds)
-    join byteport.incidents i on i.runbook = c.runbook, t
-    where i.acted_at is not null and coalesce(i.closed_at, 'infinity') > t.now - make_interval(secs => c.seconds)
-      and byteport.acted_last(i) > t.now - make_interval(secs => c.seconds)
-    group by i.runbook, i.target_key, c.seconds
+    select %(cooldown)s || runbook || ':' || target_key, 'cooldown', 1, 1, (array_agg(id order by last desc))[1],
+           max(last) + make_interval(secs => seconds)
+    from acted, t where last > t.now - make_interval(secs => seconds)
+    group by runbook, target_key, seconds
     union all
     select l.key, case when max(l.capacity) > 0 then 'capacity' when bool_or(l.exclusive) then 'lock'
                   else 'shared_lock' end, count(*)::int,

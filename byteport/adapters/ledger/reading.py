@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from byteport.adapters.ledger.base import Stored, append, lock_incident, now_of
@@ -22,14 +23,14 @@ COMMANDS = (*ENDING, "ack", "approve")
 
 _LISTING = """
 select id, runbook, target_kind || ':' || target_key as target, phase, mode, severity, ending, reason, opened_at,
-       closed_at, signals_seen, state -> 'diagnosis' ->> 'name' as class,
-       (state -> 'diagnosis' ->> 'confidence')::int as confidence,
-       jsonb_typeof(state -> 'plan') = 'object' as planned
-from byteport.incidents
-where (not %(open_only)s or phase <> 'closed')
-  and (%(before)s = '' or (opened_at, id) < (select opened_at, id from byteport.incidents where id = %(before)s))
-order by opened_at desc, id desc limit %(most)s
+       closed_at, signals_seen, kept.diagnosis ->> 'name' as class,
+       (kept.diagnosis ->> 'confidence')::int as confidence, jsonb_typeof(kept.plan) = 'object' as planned
+from byteport.incidents, jsonb_to_record(state) as kept (diagnosis jsonb, plan jsonb)
+where {which} order by opened_at desc, id desc limit %(most)s
 """
+# Four questions rather than one with cases in it: each is answered along an index of its own order.
+_OPEN = "phase <> 'closed'"
+_OLDER = "(opened_at, id) < (select opened_at, id from byteport.incidents where id = %(before)s)"
 
 # Rows of an incident go with it. Spends stay until their windows have passed: forgetting gives no budget back.
 _FORGET = """
@@ -49,6 +50,10 @@ where (not byteport.counts_in(s, s.window_seconds, byteport.clock())
 """
 _FORGET_SIGNALS = """
 delete from byteport.signals where incident is null and received_at < byteport.clock() - %s::interval
+"""
+_ADD_UP = """
+with lines as (delete from byteport.endings returning ending, n)
+insert into byteport.endings select ending, sum(n) from lines group by ending having sum(n) <> 0
 """
 _FORGET_NOTICES = """
 delete from byteport.deliveries where incident is null and state not in ('due', 'sending')
@@ -80,7 +85,8 @@ class Reading(Stored):
 
     def listing(self, *, open_only: bool = False, limit: int = 50, before: str = "") -> list[Listing]:
         """Newest first; `before` is the id of the last line of the page before."""
-        found = self.rows(_LISTING, {"open_only": open_only, "before": before, "most": limit})
+        which = " and ".join((_OPEN,) * open_only + (_OLDER,) * bool(before)) or "true"
+        found = self.rows(_LISTING.format(which=which), {"before": before, "most": limit})
         return [_listed(row) for row in found]
 
     def command(self, incident_id: str, word: str, who: str, why: str, plan: str = "") -> Incident:
@@ -94,6 +100,7 @@ class Reading(Stored):
         def forget(cursor: Cursor) -> int:
             cursor.execute(_FORGET, [age, limit])
             forgotten = cursor.rowcount
+            cursor.execute(_ADD_UP)
             cursor.execute(_FORGET_SPENDS, [age])
             cursor.execute(_FORGET_SIGNALS, [age])
             cursor.execute("delete from byteport.silences where until < byteport.clock() - %s::interval", [age])
@@ -106,15 +113,20 @@ class Reading(Stored):
         return self.run(forget)
 
 
+@cache
+def _word(phase: str, mode: str, ending: str, planned: bool) -> str:
+    """As `Incident.word`; there are few, and a page asks for hundreds."""
+    plan = Plan() if planned else None  # which one makes no difference to the word
+    shown: dict[str, Any] = {"phase": Phase(phase), "mode": Mode(mode), "ending": ending}
+    return Incident.model_construct(plan=plan, **shown).word
+
+
 def _listed(row: Row) -> Listing:
-    plan = Plan() if row["planned"] else None  # which one makes no difference to the word
-    shown: dict[str, Any] = {"phase": Phase(row["phase"]), "mode": Mode(row["mode"]), "ending": row["ending"]}
-    seen = Incident.model_construct(plan=plan, **shown)
     return Listing(
         id=row["id"],
         runbook=row["runbook"],
         target=row["target"],
-        word=seen.word,
+        word=_word(row["phase"], row["mode"], row["ending"], bool(row["planned"])),
         classification=row["class"] or "",
         confidence=row["confidence"],
         mode=row["mode"],
