@@ -7,10 +7,10 @@ begun or moved.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from byteport.grammar.action import Effect
 from byteport.grammar.verdict import Claim, Count, Grant
@@ -58,12 +58,13 @@ class Opening(Value):
 
 
 class Seen(Value):
-    """For each of some signals the admission of the event that was told before, or None; their targets as the inventory
-    has them, by kind:key; and what has been promoted."""
+    """Targets of signals as the inventory has them, by kind:key, and the newest promotion of each runbook."""
 
-    admissions: tuple[Admission | None, ...]
     targets: Mapping[str, Target]
-    promotions: tuple[Promotion, ...]
+    promotions: Mapping[str, Promotion]
+
+
+Settle: TypeAlias = Callable[[Opening, Seen], Opening]
 
 
 class Spend(Value):
@@ -104,12 +105,9 @@ class Ledger(Abandoned, Audited, People, Protocol):
         signal on an escalated incident, makes that incident due at once. Clears `clear_since`."""
         ...
 
-    def seen_before(self, signals: Sequence[Signal]) -> Seen:
-        """What the ledger knows of these signals before any of them is admitted."""
-        ...
-
-    def admit_all(self, openings: Sequence[Opening]) -> list[Admitted]:
-        """Each as `admit` would have, in this order; the error of one in its place. Unavailable: nothing is stored."""
+    def admit_all(self, openings: Sequence[Opening], settle: Settle = ...) -> list[Admitted]:
+        """Each as `admit` would have, in this order; the error of one in its place. `settle`, pure, completes each that
+        was not told before with what the ledger knows. Unavailable: nothing is stored."""
         ...
 
     def condition_cleared(self, runbook: str, signal: Signal) -> None:

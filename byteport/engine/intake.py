@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
@@ -14,9 +14,8 @@ from byteport.grammar.runbook import Runbook
 from byteport.model.signal import Mode, Signal
 from byteport.model.target import Target
 from byteport.records.incident import Phase
-from byteport.records.standing import Promotion
 from byteport.redaction import redact, redact_text
-from byteport.stores import Admission, Ledger, Opening, Wakeups
+from byteport.stores import Admission, Ledger, Opening, Seen, Wakeups
 
 # What became of one of many: its admission, None for a resolved one, or the error of that one alone.
 Taken = Admission | None | Exception
@@ -71,24 +70,25 @@ class Intake:
 
     def _admitted(self, signals: Sequence[Signal]) -> list[Taken]:
         """What is told again is answered from what is stored; the rest is opened or absorbed together."""
-        seen = self.ledger.seen_before(signals)
-        promotions = {row.runbook: row for row in seen.promotions}
         became: dict[int, Taken] = {}
-        openings: dict[int, Opening] = {}
+        asked: dict[int, Opening] = {}
         for n, signal in enumerate(signals):
             try:
                 page = self._page(signal)
             except BadInput as wrong:
                 became[n] = wrong
                 continue
-            if (again := seen.admissions[n]) is not None:
-                became[n] = again
-                continue
-            target = self.policy.configured(signal.target) or seen.targets.get(str(signal.target)) or signal.target
-            openings[n] = self._opened(_clean(signal, target), page, promotions)
-        if openings:
-            became |= zip(openings, self.ledger.admit_all(list(openings.values())), strict=True)
+            asked[n] = Opening(signal=signal, runbook=page.name, page=page.digest, mode=Mode.DRY_RUN, once=page.once)
+        if asked:
+            became |= zip(asked, self.ledger.admit_all(list(asked.values()), self._settled), strict=True)
         return [became[n] for n in range(len(signals))]
+
+    def _settled(self, opening: Opening, seen: Seen) -> Opening:
+        """With the target as it is known, without secrets, and with the mode that holds."""
+        told = opening.signal.target
+        target = self.policy.configured(told) or seen.targets.get(str(told)) or told
+        mode = self.policy.mode_of(opening.runbook, seen.promotions.get(opening.runbook))
+        return opening.model_copy(update={"signal": _clean(opening.signal, target), "mode": mode})
 
     def _cleared(self, signal: Signal) -> Taken:
         try:
@@ -122,11 +122,9 @@ class Intake:
                 driver=by_hand.driver,
                 driver_for=timedelta(seconds=60),
             )
-        return self._opened(_clean(signal), page, {row.runbook: row for row in self.ledger.promotions()})
-
-    def _opened(self, clean: Signal, page: Runbook, promotions: Mapping[str, Promotion]) -> Opening:
+        promotions = {row.runbook: row for row in self.ledger.promotions()}
         mode = self.policy.mode_of(page.name, promotions.get(page.name))
-        return Opening(signal=clean, runbook=page.name, page=page.digest, mode=mode, once=page.once)
+        return Opening(signal=_clean(signal), runbook=page.name, page=page.digest, mode=mode, once=page.once)
 
 
 def _clean(signal: Signal, target: Target | None = None) -> Signal:
@@ -136,6 +134,5 @@ def _clean(signal: Signal, target: Target | None = None) -> Signal:
     if known.coordinates:
         reached = {name: redact_text(value) for name, value in known.coordinates.items()}
         known = known.with_(coordinates=reached)
-    return signal.with_(
-        raw=redact(signal.raw), labels=redact(signal.labels), summary=redact(signal.summary), target=known
-    )
+    clean = {"raw": redact(signal.raw), "labels": redact(signal.labels), "summary": redact(signal.summary)}
+    return signal.with_(**clean, target=known)  # validated: what is struck out may have made a text too long

@@ -10,8 +10,8 @@ import psycopg
 from byteport.model.signal import Mode, Severity
 from byteport.model.target import Target
 from byteport.records.incident import Phase
-from byteport.stores import Admission
-from tests.contracts.conftest import race
+from byteport.stores import Admission, Opening, Seen
+from tests.contracts.conftest import RUNBOOK, race
 
 
 def words(admissions: list[Admission | Exception]) -> list[str]:
@@ -139,12 +139,25 @@ def test_a_group_on_an_escalated_incident_makes_it_due_at_once_and_takes_its_cle
     assert [due.incident for due in world.ledger.wake_due()] == [incident]
 
 
-def test_what_is_known_before_a_group_is_told_in_one_answer(world):
-    incident = world.open(of={"event_id": "e-1"})
-    world.ledger.see_target(Target(kind="database", key="db-1", within=("server:s-1",), coordinates={"name": "shop"}))
-    world.ledger.promote("db_pool", Mode.LIVE, "ada", "it works")
-    asked = [world.signal(event_id="e-1"), world.signal(event_id="e-2"), world.signal("db-2")]
-    seen = world.ledger.seen_before(asked)
-    assert seen.admissions == (Admission(incident=incident, absorbed=True, duplicate=True), None, None)
-    assert {name: one.within for name, one in seen.targets.items()} == {"database:db-1": ("server:s-1",)}
-    assert [(row.runbook, row.mode) for row in seen.promotions] == [("db_pool", Mode.LIVE)]
+def test_each_is_settled_by_what_the_ledger_knows_unless_it_was_told_before(world):
+    world.open(of={"event_id": "e-1"})
+    world.ledger.see_target(Target(kind="database", key="db-2", within=("server:s-1",), coordinates={"name": "shop"}))
+    world.ledger.promote(RUNBOOK, Mode.LIVE, "ada", "it works")
+    settled = []
+
+    def settle(opening: Opening, seen: Seen) -> Opening:
+        settled.append(opening.signal.target.key)
+        target = seen.targets.get(str(opening.signal.target), opening.signal.target)
+        mode = seen.promotions[opening.runbook].mode
+        return opening.model_copy(update={"signal": opening.signal.with_(target=target), "mode": mode})
+
+    asked = [
+        world.opening("db-1", of={"event_id": "e-1"}, mode=Mode.DRY_RUN),
+        world.opening("db-2", mode=Mode.DRY_RUN),
+        world.opening("db-3", mode=Mode.DRY_RUN, once=True),  # by itself, and settled all the same
+    ]
+    became = world.ledger.admit_all(asked, settle)
+    assert words(became) == ["duplicate", "opened", "opened"]
+    assert "db-1" not in settled
+    opened = [world.ledger.incident(one.incident) for one in became[1:]]
+    assert [(one.signal.target.within, one.mode) for one in opened] == [(("server:s-1",), Mode.LIVE), ((), Mode.LIVE)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, LiteralString
 
 import structlog
@@ -18,15 +18,18 @@ from byteport.adapters.ledger.base import Stored, advise
 from byteport.adapters.ledger.connection import Connection, Cursor
 from byteport.adapters.ledger.orders import PROMOTIONS
 from byteport.adapters.ledger.rows import Row, as_text, clean, state_text
-from byteport.adapters.ledger.signals import admit, new_incident, story_of
+from byteport.adapters.ledger.signals import admit, new_id, new_incident, story_of
 from byteport.errors import Unavailable
 from byteport.model.signal import Mode, Severity, Signal
-from byteport.records.incident import Incident, Phase
+from byteport.model.target import Target
+from byteport.records.incident import Phase
 from byteport.records.standing import Promotion
-from byteport.stores import Admission, Admitted, Opening, Seen
+from byteport.stores import Admission, Admitted, Opening, Seen, Settle
 
 log: Any = structlog.get_logger("byteport.ledger")
 Key = tuple[str, str]
+_SOME_DAY = datetime(2000, 1, 1, tzinfo=UTC)
+_STATES: dict[tuple[str, str, Mode], str] = {}
 
 _KNOWN = """
 select s.source, s.event_id, s.incident from byteport.signals s
@@ -97,12 +100,12 @@ class _Writing:
 class Groups(Stored):
     """Many signals of one moment."""
 
-    def admit_all(self, openings: Sequence[Opening]) -> list[Admitted]:
+    def admit_all(self, openings: Sequence[Opening], settle: Settle = lambda opening, _seen: opening) -> list[Admitted]:
         """Each as `admit` would have, in this order, with what became of it: an Admission, or the error of that one
         alone. Raises Unavailable where nothing at all was stored."""
         became: dict[int, Admitted] = {}
         try:
-            became |= self.run(lambda cursor: _admitted(cursor, openings))
+            became |= self.run(lambda cursor: _admitted(cursor, openings, settle))
         except Unavailable:
             raise
         except Exception as wrong:  # noqa: BLE001 - one of them; which one, is found by taking each by itself
@@ -110,77 +113,89 @@ class Groups(Stored):
         out_of_reach: Unavailable | None = None
         for n, opening in enumerate(openings):
             if n not in became:
-                became[n] = alone = out_of_reach or self._alone(opening)
+                became[n] = alone = out_of_reach or self._alone(opening, settle)
                 if isinstance(alone, Unavailable):  # nobody after it has to wait for the same
                     out_of_reach = alone
         return [became[n] for n in range(len(openings))]
 
-    def seen_before(self, signals: Sequence[Signal]) -> Seen:
-        """In one round trip and without a lock, for what is committed of these does not change any more."""
-        return self.run(lambda cursor: _seen(cursor, signals))
-
-    def _alone(self, opening: Opening) -> Admitted:
+    def _alone(self, opening: Opening, settle: Settle) -> Admitted:
         try:
-            return self.run(lambda cursor: admit(cursor, opening))
+            seen = self.run(lambda cursor: _looked(cursor, [opening], locking=False).seen)
+            return self.run(lambda cursor: admit(cursor, settle(opening, seen)))
         except Exception as wrong:  # noqa: BLE001 - the answer to that one, and no other's
             return wrong
 
 
-def _seen(cursor: Cursor, signals: Sequence[Signal]) -> Seen:
-    targets = {(str(one.target.kind), clean(one.target.key)): one.target for one in signals}
-    connection: Connection = cursor.connection
-    with connection.pipeline():
-        known = connection.execute(_KNOWN, _asked(signals))
-        placed = connection.execute(_PLACED, [[kind for kind, _ in targets], [key for _, key in targets]])
-        promoted = connection.execute(PROMOTIONS)
-    events = _events(known.fetchall())
-    placed_at = {(row["kind"], row["key"]): row for row in placed.fetchall()}
-    return Seen(
-        admissions=tuple(_again(events[_event(one)]) if _event(one) in events else None for one in signals),
-        targets={
-            str(one): one.with_(within=tuple(row["within"]), coordinates=row["coordinates"])
-            for name, one in targets.items()
-            if (row := placed_at.get(name)) is not None
-        },
-        promotions=tuple(Promotion.model_validate(row) for row in promoted.fetchall()),
-    )
+@dataclass(frozen=True)
+class _Looked:
+    """What a group finds: the events that are known, the open incidents that are its own now, those that a move holds,
+    what decides on the rest, and one reading of the clock after all that was waited for."""
+
+    events: Mapping[Key, str]
+    rows: Mapping[Key, Row]
+    held: set[Key]
+    seen: Seen
+    now: datetime
 
 
-def _admitted(cursor: Cursor, openings: Sequence[Opening]) -> dict[int, Admission]:
+def _admitted(cursor: Cursor, openings: Sequence[Opening], settle: Settle) -> dict[int, Admission]:
     """What is ordinary about them; those that are missing have to be admitted by themselves.
 
     It waits for advisory locks alone, in the order in which everybody takes them, and never for a row: a move that
     holds one may be waiting for what is held here.
     """
-    usual = _told_once(openings)
-    told, rows, held, now = _looked(cursor, [openings[n] for n in usual])
-    unusual = held | {_key(openings[n]) for n in usual if _is_unusual(openings[n], rows)}
-    became, writing = dict[int, Admission](), _Writing()
-    for n in usual:
-        if (incident := told.get(_event(openings[n].signal))) is not None:
-            became[n] = _again(incident)
-        elif _key(openings[n]) not in unusual:
-            became[n] = _planned(openings[n], rows, writing, now)
+    looked = _looked(cursor, openings)
+    known = {n: again for n, one in enumerate(openings) if (again := looked.events.get(_event(one.signal)))}
+    usual = {n: settle(openings[n], looked.seen) for n in _told_once(openings) if n not in known}
+    unusual = looked.held | {_key(opening) for opening in usual.values() if _is_unusual(opening, looked.rows)}
+    became, writing = (
+        {n: Admission(incident=again, absorbed=True, duplicate=True) for n, again in known.items()},
+        _Writing(),
+    )
+    for n, opening in usual.items():
+        if _key(opening) not in unusual:
+            became[n] = _planned(opening, looked.rows, writing, looked.now)
     _write(cursor, writing)
     return became
 
 
-def _looked(cursor: Cursor, asked: Sequence[Opening]) -> tuple[dict[Key, str], dict[Key, Row], set[Key], datetime]:
-    """In one round trip: the events that are known, the open incidents that are ours now, those that a move holds, and
-    one reading of the clock after all that was waited for."""
-    keys = sorted({_key(opening) for opening in asked})
+def _looked(cursor: Cursor, openings: Sequence[Opening], *, locking: bool = True) -> _Looked:
+    """In one round trip."""
+    signals, keys = [one.signal for one in openings], sorted({_key(opening) for opening in openings})
+    targets = {(str(one.target.kind), clean(one.target.key)): one.target for one in signals}
+    told = sorted({_event(one) for one in signals if one.event_id})
     columns = [[runbook for runbook, _ in keys], [clean(key) for _, key in keys]]
     connection: Connection = cursor.connection
     with connection.pipeline():
-        advise(cursor, "event", [":".join(_event(one.signal)) for one in asked if one.signal.event_id])
-        advise(cursor, "fingerprint", [":".join(key) for key in keys])
-        known = connection.execute(_KNOWN, _asked([one.signal for one in asked]))
-        locked = connection.execute(_LOCKED, columns)
+        if locking:
+            advise(cursor, "event", [":".join(event) for event in told])
+            advise(cursor, "fingerprint", [":".join(key) for key in keys])
+        known = connection.execute(_KNOWN, [[source for source, _ in told], [event for _, event in told]])
+        locked = connection.execute(_LOCKED if locking else _OPEN, columns)
         every = connection.execute(_OPEN, columns)
+        placed = connection.execute(_PLACED, [[kind for kind, _ in targets], [key for _, key in targets]])
+        promoted = connection.execute(PROMOTIONS)
         clock = connection.execute("select byteport.clock() as now")
     rows: dict[Key, Row] = {_key_of(row): row for row in locked.fetchall()}
-    held = {_key_of(row) for row in every.fetchall()} - rows.keys()
-    return _events(known.fetchall()), rows, held, clock.fetchall()[0]["now"]
+    return _Looked(
+        events={(row["source"], row["event_id"]): row["incident"] for row in known.fetchall()},
+        rows=rows,
+        held={_key_of(row) for row in every.fetchall()} - rows.keys(),
+        seen=_seen(targets, placed.fetchall(), promoted.fetchall()),
+        now=clock.fetchall()[0]["now"],
+    )
+
+
+def _seen(targets: Mapping[Key, Target], placed: Iterable[Row], promoted: Iterable[Row]) -> Seen:
+    rows = {(row["kind"], row["key"]): row for row in placed}
+    return Seen(
+        targets={
+            str(one): one.with_(within=tuple(row["within"]), coordinates=row["coordinates"])
+            for name, one in targets.items()
+            if (row := rows.get(name)) is not None
+        },
+        promotions={row["runbook"]: Promotion.model_validate(row) for row in promoted},
+    )
 
 
 def _planned(opening: Opening, rows: Mapping[Key, Row], writing: _Writing, now: datetime) -> Admission:
@@ -191,9 +206,8 @@ def _planned(opening: Opening, rows: Mapping[Key, Row], writing: _Writing, now: 
         into = _Absorbing(row["id"], Severity(row["severity"]), nudge=row["phase"] == Phase.ESCALATE)
     absorbed = into is not None
     if into is None:
-        incident = new_incident(opening, now)
-        into = _Absorbing(incident.id, signal.severity)
-        writing.opened.append(_line(_columns(incident), signal=text, state=state_text(incident)))
+        into, at = _Absorbing(new_id(), signal.severity), now.isoformat()
+        writing.opened.append(_line(_columns(opening, into.id, at), signal=text, state=_state(opening, into.id, at)))
     else:
         into.heard += 1
         into.severity = max(into.severity, signal.severity, key=lambda severity: severity.rank)
@@ -241,13 +255,21 @@ def _is_unusual(opening: Opening, rows: Mapping[Key, Row]) -> bool:
     return takes_place or opening.once or bool(opening.person or opening.driver or opening.parent)
 
 
-def _columns(incident: Incident) -> dict[str, Any]:
-    signal = incident.signal
+def _columns(opening: Opening, incident: str, at: str) -> dict[str, Any]:
+    signal = opening.signal
     return {
-        "id": incident.id, "runbook": incident.runbook, "page": incident.page, "kind": str(signal.target.kind),
-        "key": signal.target.key, "mode": str(incident.mode), "severity": str(signal.severity),
-        "now": incident.opened_at.isoformat(),
+        "id": incident, "runbook": opening.runbook, "page": opening.page, "kind": str(signal.target.kind),
+        "key": signal.target.key, "mode": str(opening.mode), "severity": str(signal.severity), "now": at,
     }  # fmt: skip
+
+
+def _state(opening: Opening, incident: str, at: str) -> str:
+    """Of one that was opened a moment ago: the same for each of a page and a mode, but for its id and its date."""
+    of = (opening.runbook, opening.page, opening.mode)
+    if of not in _STATES:
+        blank = new_incident(opening, _SOME_DAY)
+        _STATES[of] = state_text(blank).replace(blank.id, "<id>").replace("2000-01-01T00:00:00Z", "<at>")
+    return _STATES[of].replace("<id>", incident).replace("<at>", at)
 
 
 def _line(fields: Mapping[str, Any], **texts: str) -> str:
@@ -265,16 +287,3 @@ def _key_of(row: Mapping[str, Any]) -> Key:
 
 def _event(signal: Signal) -> Key:
     return signal.source, clean(signal.event_id)
-
-
-def _asked(signals: Sequence[Signal]) -> list[list[str]]:
-    told = [_event(one) for one in signals if one.event_id]
-    return [[source for source, _ in told], [event for _, event in told]]
-
-
-def _events(found: Iterable[Mapping[str, Any]]) -> dict[Key, str]:
-    return {(row["source"], row["event_id"]): row["incident"] for row in found}
-
-
-def _again(incident: str) -> Admission:
-    return Admission(incident=incident, absorbed=True, duplicate=True)

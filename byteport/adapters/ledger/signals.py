@@ -212,10 +212,14 @@ def _inherit(cursor: Cursor, incident: str, gone: Row) -> None:
     cursor.execute("update byteport.incidents set signals_seen = signals_seen + %s where id = %s", [heard, incident])
 
 
+def new_id() -> str:
+    return f"inc-{secrets.token_hex(8)}"
+
+
 def new_incident(opening: Opening, now: datetime) -> Incident:
     """As it is opened, due at once."""
     return Incident(
-        id=f"inc-{secrets.token_hex(8)}",
+        id=new_id(),
         runbook=opening.runbook,
         page=opening.page,
         signal=opening.signal,
