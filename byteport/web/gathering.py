@@ -17,7 +17,7 @@ from byteport.stores import Admission
 
 MOST_TOGETHER = 100
 # While one group is being stored, another begins only if it is large enough to be worth its own round trips.
-HANDS, WORTH_ANOTHER = 2, 25
+HANDS, WORTH_ANOTHER = 3, 12
 
 Waiting = tuple[Signal, "asyncio.Future[Admission | None]"]
 
