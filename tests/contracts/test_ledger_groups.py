@@ -48,7 +48,7 @@ def test_what_a_group_stores_reads_as_what_one_alone_stores(world):
     alone = world.open("db-1", of=odd)
     grouped = world.ledger.admit_all([world.opening("db-2", of=odd)])[0].incident
     columns = """phase, mode, severity, signals_seen, signals_read, nudges, version, driver, driver_until, parent,
-                 due_at = opened_at as at_once, opened_at = last_signal_at as heard, event_count,
+                 due_at = opened_at as at_once, opened_at = last_signal_at as heard,
                  signal - 'target' - 'fired_at' as told,
                  state - '{id,due_at,opened_at,last_signal_at}'::text[] as kept"""
     one, other = (world.sql(f"select {columns} from byteport.incidents where id = %s", n) for n in (alone, grouped))
