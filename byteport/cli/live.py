@@ -17,7 +17,7 @@ from byteport.shown.record import Record
 
 if TYPE_CHECKING:
     from byteport.grammar.runbook import Runbook
-    from byteport.stores import Admission
+    from byteport.stores_signals import Admission
 
 TONES = {
     "diagnosis": "waiting", "plan": "moving", "rehearsal": "moving", "attempt": "moving", "outcome": "good",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from byteport.model.signal import Signal
     from byteport.model.target import Target
     from byteport.records.incident import Incident
-    from byteport.stores import Admission
+    from byteport.stores_signals import Admission
     from byteport.wiring import Wired
 
 FLEET = frozenset({"probe", "act", "decide"})

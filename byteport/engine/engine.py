@@ -31,8 +31,9 @@ from byteport.records.event import Event
 from byteport.records.evidence import Looked
 from byteport.records.incident import Incident, Phase
 from byteport.redaction import redact
-from byteport.stores import Admission, Budgets, Ledger, Wakeups
+from byteport.stores import Budgets, Ledger, Wakeups
 from byteport.stores_abandoned import Due
+from byteport.stores_signals import Admission
 
 log: Any = structlog.get_logger("byteport.engine")
 MOVES: Mapping[Phase, Callable[[Work], Change]] = {

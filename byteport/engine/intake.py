@@ -15,7 +15,8 @@ from byteport.model.signal import Mode, Signal
 from byteport.model.target import Target
 from byteport.records.incident import Phase
 from byteport.redaction import redact, redact_text
-from byteport.stores import Admission, Ledger, Opening, Seen, Wakeups
+from byteport.stores import Ledger, Wakeups
+from byteport.stores_signals import Admission, Opening, Seen
 
 # What became of one of many: its admission, None for a resolved one, or the error of that one alone.
 Taken = Admission | None | Exception

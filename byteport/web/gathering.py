@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from byteport.engine.intake import Taken
 from byteport.model.signal import Signal
-from byteport.stores import Admission
+from byteport.stores_signals import Admission
 
 MOST_TOGETHER = 100
 # While one group is being stored, another begins only if it is large enough to be worth its own round trips.

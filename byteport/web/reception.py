@@ -16,7 +16,7 @@ from byteport.errors import BadInput
 from byteport.model.base import Json
 from byteport.model.signal import Signal
 from byteport.sources.incoming import Heard, Malformed
-from byteport.stores import Admission
+from byteport.stores_signals import Admission
 from byteport.web.answers import Refused
 from byteport.web.bells import Bells
 from byteport.web.figures import Counted, Heeded

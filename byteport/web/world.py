@@ -12,7 +12,8 @@ from byteport.engine.routing import Routing
 from byteport.model.signal import Signal
 from byteport.records.figures import Figures
 from byteport.settings import Settings
-from byteport.stores import Admission, Ledger
+from byteport.stores import Ledger
+from byteport.stores_signals import Admission
 
 
 class Takes(Protocol):

@@ -10,7 +10,7 @@ import pytest
 from byteport.adapters.ledger import PostgresLedger
 from byteport.model.signal import Mode, Signal
 from byteport.model.target import Target, TargetKind
-from byteport.stores import Opening
+from byteport.stores_signals import Opening
 from tests.cli.conftest import SLUG, Home
 
 MANY = 25

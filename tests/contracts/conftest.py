@@ -27,7 +27,7 @@ from byteport.records.evidence import Round
 from byteport.records.incident import Incident, Phase
 from byteport.records.intent import Intent, NewIntent
 from byteport.records.outcome import Refused
-from byteport.stores import Opening
+from byteport.stores_signals import Opening
 from byteport.testing.time_travel import travel
 
 T = TypeVar("T")

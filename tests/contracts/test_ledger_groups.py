@@ -10,7 +10,7 @@ import psycopg
 from byteport.model.signal import Mode, Severity
 from byteport.model.target import Target
 from byteport.records.incident import Phase
-from byteport.stores import Admission, Opening, Seen
+from byteport.stores_signals import Admission, Opening, Seen
 from tests.contracts.conftest import RUNBOOK, race
 
 

@@ -29,7 +29,7 @@ from byteport.model.target import Target, TargetKind
 from byteport.records.incident import Incident
 from byteport.runbooks.application.application_error import RUNBOOK
 from byteport.sources.default_routes import default_routes
-from byteport.stores import Opening
+from byteport.stores_signals import Opening
 from byteport.testing.time_travel import travel
 from byteport.wiring import NoDoorbell
 from tests.sentry_server import ORG, PROJECT, TOKEN, Sentry

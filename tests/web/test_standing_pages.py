@@ -8,7 +8,7 @@ import pytest
 
 from byteport.model.signal import Mode, Signal
 from byteport.model.target import Target, TargetKind
-from byteport.stores import Opening
+from byteport.stores_signals import Opening
 from byteport.testing.time_travel import travel
 from tests.web.conftest import SLUG, Service, form_token
 

@@ -24,7 +24,7 @@ from byteport.model.signal import Mode, Severity, Signal
 from byteport.model.target import Target
 from byteport.records.incident import Phase
 from byteport.records.standing import Promotion
-from byteport.stores import Admission, Admitted, Opening, Seen, Settle
+from byteport.stores_signals import Admission, Admitted, Opening, Seen, Settle
 
 log: Any = structlog.get_logger("byteport.ledger")
 Key = tuple[str, str]

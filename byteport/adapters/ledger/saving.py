@@ -17,7 +17,7 @@ from byteport.records.delivery import Postmortem
 from byteport.records.event import Event
 from byteport.records.evidence import Round
 from byteport.records.incident import Incident, Phase
-from byteport.stores import Opening
+from byteport.stores_signals import Opening
 
 # What the claim has not read of `nudges` and `commands` came while the move was made: it stays due, they stay unread.
 _SAVE = """

@@ -12,7 +12,7 @@ from byteport.model.signal import Mode, Severity, Signal
 from byteport.model.target import Target
 from byteport.records.event import Event
 from byteport.records.incident import Incident, Phase
-from byteport.stores import Admission, Opening
+from byteport.stores_signals import Admission, Opening
 
 
 class Signals(Stored):
