@@ -30,7 +30,7 @@ def rows(quick: bool, say: Callable[[str], None]) -> Iterable[Row]:
             filled(here, template, filled_to + 1, size)
             filled_to = size
             say(f"{size:,} incidents after {time.monotonic() - began:.0f} s")
-            yield _row(here, template, size, goal, 5 if quick else 15, say)
+            yield _row(here, template, size, goal, 3 if quick else 15, say)
 
 
 def _row(here: Stage, template: str, size: int, goal: float, times: int, say: Callable[[str], None]) -> Row:
