@@ -22,7 +22,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
     """Everything that Celery is told. Raises BadConfiguration where no broker is configured."""
     return {
         "broker_url": settings.broker_dsn,
-        "broker_transport": "workers.broker:Transport",
+        **_transport(settings.broker_dsn),
         "beat_schedule": schedule(settings.pollers),
         **CONTENT,
         **DELIVERY,
@@ -33,6 +33,11 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "task_default_queue": "decide",
         "task_create_missing_queues": True,
     }
+
+
+def _transport(broker: str) -> dict[str, Any]:
+    """Ours; with TLS kombu's own, which knows by the scheme how to encrypt."""
+    return {"broker_transport": "workers.broker:Transport"} if broker.startswith("redis://") else {}
 
 
 CONTENT: dict[str, Any] = {

@@ -26,6 +26,11 @@ def test_there_is_no_result_backend_and_json_only(told: dict[str, Any]) -> None:
     assert told["task_serializer"] == "json"
 
 
+def test_a_broker_with_tls_keeps_the_transport_that_encrypts(told: dict[str, Any]) -> None:
+    assert told["broker_transport"] == "workers.broker:Transport"
+    assert "broker_transport" not in celery_settings(Settings(broker_url="rediss://127.0.0.1:1/0"))
+
+
 def test_a_task_ends_before_its_claim_does(told: dict[str, Any]) -> None:
     assert (told["task_soft_time_limit"], told["task_time_limit"]) == (30.0, 35.0)
     assert told["task_soft_time_limit"] < told["task_time_limit"] < LEASE_SECONDS
