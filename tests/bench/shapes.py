@@ -102,12 +102,17 @@ class BytePort:
 
     def one_by_one(self, count: int) -> None:
         for _ in range(count):
-            self.latency()
+            self.send_and_wait()
+
+    def send_and_wait(self) -> str:
+        """One incident, with nothing beside it, until it has ended."""
+        incident = self.send()
+        until(lambda: self.ended([incident]), PATIENCE, "the incident ends", every=0.02)
+        return incident
 
     def latency(self) -> float:
         """Seconds from the stored signal to the first change, of one incident with nothing beside it."""
-        incident = self.send()
-        until(lambda: self.ended([incident]), PATIENCE, "the incident ends", every=0.02)
+        incident = self.send_and_wait()
         (seconds,) = self.looking.execute(FIRST_CHANGE, [[incident]]).fetchone() or (None,)
         return float(seconds)
 
