@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+import signal
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from byteport.adapters.hosts import Hosts
 from byteport.settings.hosts import HostSection
 from tests.machine import Machine
+from tests.servers import eventually
+from tests.ssh_server import children_of
 
 HOST = "web1"
 
@@ -42,3 +49,27 @@ def opt_in(machine: Machine, unit: str, label: str = "safe") -> None:
 def shown(machine: Machine, unit: str, name: str) -> str:
     """One property, as root sees it."""
     return machine.as_root("systemctl", "show", f"--property={name}", "--value", unit).strip()
+
+
+@contextmanager
+def cut_off_once(machine: Machine, now: Path) -> Iterator[list[bool]]:
+    """Every connection of the user's is dropped as soon as `now` is there; what is yielded says whether it was."""
+    cut: list[bool] = []
+
+    def cuts() -> None:
+        eventually(now.exists, within=40)
+        hang_up(machine)
+        cut.append(True)
+
+    cutter = threading.Thread(target=cuts)
+    cutter.start()
+    yield cut
+    cutter.join(60)
+
+
+def hang_up(machine: Machine) -> None:
+    """Every connection's own sshd is gone; what it ran runs on."""
+    for pid in children_of(machine.leader):
+        with suppress(OSError):
+            if Path(f"/proc/{pid}/cmdline").read_text().startswith(f"sshd: {machine.user}"):
+                os.kill(pid, signal.SIGKILL)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
-from pathlib import Path
+from contextlib import ExitStack
 
 import pytest
 
@@ -16,8 +12,7 @@ from byteport.adapters.ledger import PostgresLedger, migrate
 from byteport.runbooks.linux.disk_pressure_auto_cleanup import RUNBOOK
 from tests.machine import Machine
 from tests.pages.full_disk import OLD_DATA, Old, Site, full, site
-from tests.servers import eventually
-from tests.ssh_server import children_of
+from tests.real.hosts import cut_off_once
 
 SLOWLY = """#!/bin/sh
 {before}
@@ -56,29 +51,12 @@ def removes(machine: Machine, **when: str) -> None:
     tool.chmod(0o755)
 
 
-def hang_up(machine: Machine) -> None:
-    """Every connection's own sshd is gone; what it ran runs on."""
-    for pid in children_of(machine.leader):
-        with suppress(OSError):
-            if Path(f"/proc/{pid}/cmdline").read_text().startswith(f"sshd: {machine.user}"):
-                os.kill(pid, signal.SIGKILL)
-
-
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_clean_up_that_is_cut_off_is_settled_by_looking_and_done_once(cleaned: Site, when: str) -> None:
     machine = cleaned.machine
     removes(machine, **{when: WAITS})
-    now, cut = machine.root / "srv/now", []
-
-    def cuts() -> None:
-        eventually(now.exists, within=40)
-        hang_up(machine)
-        cut.append(True)
-
-    cutter = threading.Thread(target=cuts)
-    cutter.start()
-    ended = cleaned.treat()
-    cutter.join(60)
+    with cut_off_once(machine, machine.root / "srv/now") as cut:
+        ended = cleaned.treat()
     told = cleaned.story(ended)
     assert cut, told
     assert "cut off" in told
