@@ -25,6 +25,8 @@ from byteport.wiring import NoDoorbell
 from tests.ward import pages
 from tests.ward.patient import Ward
 
+OPEN = frozenset(Phase) - {Phase.CLOSED}
+
 
 class PowerCut(BaseException):
     """The process is gone: nothing of ours catches this."""
@@ -168,7 +170,7 @@ class World:
         """Everything that is due now: looks, then one move."""
         engine = self.engine()
         self._look(engine, incident)
-        moved = engine.run(incident, frozenset(Phase), for_hands=frozenset(Phase)) if self.together else None
+        moved = engine.run(incident, OPEN, for_hands=OPEN) if self.together else None
         if not self.together:
             moved = engine.move(incident)
         self._look(engine, incident)
