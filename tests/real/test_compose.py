@@ -76,9 +76,8 @@ def test_the_acting_worker_is_restarted_and_then_ends_them_when_a_person_has_sai
 def test_flower_has_seen_every_task_on_the_worker_it_is_meant_for(site: Site) -> None:
     seen = {(task, role) for task, state, role in site.tasks() if state == "SUCCESS"}
     assert seen >= {
-        ("byteport.diagnose", "decide"), ("byteport.probe", "probe"), ("byteport.classify", "decide"),
-        ("byteport.remediate", "act"), ("byteport.verify", "decide"), ("byteport.poll", "probe"),
-        ("byteport.sweep", "decide"), ("byteport.deliver", "decide"),
+        ("byteport.diagnose", "probe"), ("byteport.remediate", "act"), ("byteport.verify", "probe"),
+        ("byteport.poll", "probe"), ("byteport.sweep", "decide"), ("byteport.deliver", "decide"),
     }  # fmt: skip
 
 
