@@ -67,7 +67,7 @@ class BytePort:
             "select 'service', 'known-' || n, '{}', '{}', now(), now() from generate_series(1, %s) n",
             [KNOWN],
         )
-        self.stage.start(*WORKERS)
+        self.stage.start(*WORKERS, "beat")  # a wait is a date, which the sweeper keeps
         for _ in range(3):
             self.batch(8)
 
