@@ -7,11 +7,12 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import dramatiq
+import psutil
 import redis
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import GroupCallbacks
@@ -111,4 +112,8 @@ def group_and_pipeline(stage: Stage) -> Iterator[Dramatiq]:
                 made.batch(8)
             yield made
         finally:
+            its = psutil.Process(worker.pid).children(recursive=True) if worker.pid else []
             worker.stop(HASTILY)
+            for one in its:  # they outlive a parent that had to be ended
+                with suppress(psutil.NoSuchProcess):
+                    one.kill()
