@@ -42,11 +42,12 @@ class Role:
 ROLES = {
     role.name: role
     for role in (
-        # Polls travel on a queue of their own to the one process that keeps a reading connection to each database.
+        # Who looks also decides on what was seen: diagnose and verify are for it. Polls travel on a queue of their own
+        # to the one process that keeps a reading connection to each database.
         Role("probe", ("probe", "poll"), "threads", 16),
         # Two children, each with a kept connection to every database; the hard limit needs processes.
         Role("act", ("act",), "prefork", 2),
-        # Decisions are short and pure, deliveries wait for others, a sweep is one statement: threads serve all three.
+        # What is left to decide, deliveries that wait for others, sweeps: threads serve all three.
         Role("decide", ("decide", "notify", "sweep"), "threads", 12),
     )
 }
