@@ -10,10 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any
 
-import psycopg
 from celery.result import AsyncResult
 
 from byteport.embedded import EmbeddedRedis, RunningRedis, folders
@@ -56,17 +54,9 @@ class BytePort:
     stage: Stage
     sent: int = 0
 
-    @cached_property
-    def looking(self) -> psycopg.Connection[Any]:
-        return psycopg.connect(self.stage.postgres.superuser_url, autocommit=True)
-
     def begin(self) -> None:
         """The inventory, the workers, and a few incidents until everybody is warm."""
-        self.looking.execute(
-            "insert into byteport.targets (kind, key, within, coordinates, first_seen, last_seen) "
-            "select 'service', 'known-' || n, '{}', '{}', now(), now() from generate_series(1, %s) n",
-            [KNOWN],
-        )
+        self.stage.know(KNOWN)
         self.stage.start(*WORKERS, "beat")  # a wait is a date, which the sweeper keeps
         for _ in range(3):
             self.batch(8)
@@ -85,7 +75,7 @@ class BytePort:
         asked = (
             "select count(*) from byteport.incidents where id = any(%s) and phase = 'closed' and ending = 'resolved'"
         )
-        return bool(self.looking.execute(asked, [incidents]).fetchone() == (len(incidents),))
+        return bool(self.stage.database.execute(asked, [incidents]).fetchone() == (len(incidents),))
 
     def batch(self, count: int) -> Spent:
         """So many at once, until all have ended."""
@@ -113,7 +103,7 @@ class BytePort:
     def latency(self) -> float:
         """Seconds from the stored signal to the first change, of one incident with nothing beside it."""
         incident = self.send_and_wait()
-        (seconds,) = self.looking.execute(FIRST_CHANGE, [[incident]]).fetchone() or (None,)
+        (seconds,) = self.stage.database.execute(FIRST_CHANGE, [[incident]]).fetchone() or (None,)
         return float(seconds)
 
     def _cpu(self) -> dict[str, float]:

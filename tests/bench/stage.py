@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import redis
 import yaml
 from celery import Celery
@@ -49,6 +51,19 @@ class Stage:
     environment: dict[str, str]
     web_port: int
     members: dict[str, Kept] = field(default_factory=dict)
+
+    @cached_property
+    def database(self) -> psycopg.Connection[Any]:
+        """The ledger's, past the ledger, as its superuser."""
+        return psycopg.connect(self.postgres.superuser_url, autocommit=True)
+
+    def know(self, targets: int) -> None:
+        """An inventory, of which a tenth may be under remediation at once."""
+        self.database.execute(
+            "insert into byteport.targets (kind, key, within, coordinates, first_seen, last_seen) "
+            "select 'service', 'known-' || n, '{}', '{}', now(), now() from generate_series(1, %s) n",
+            [targets],
+        )
 
     @property
     def client(self) -> redis.Redis:

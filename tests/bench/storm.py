@@ -13,9 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
 from http.client import HTTPConnection
-from typing import Any
 
 import psycopg
 
@@ -78,16 +76,8 @@ class Storm:
     def targets(self) -> int:
         return self.alerts // OF_A_TARGET
 
-    @cached_property
-    def database(self) -> psycopg.Connection[Any]:
-        return psycopg.connect(self.stage.postgres.superuser_url, autocommit=True)
-
     def begin(self) -> None:
-        self.database.execute(
-            "insert into byteport.targets (kind, key, within, coordinates, first_seen, last_seen) "
-            "select 'service', 'known-' || n, '{}', '{}', now(), now() from generate_series(1, %s) n",
-            [KNOWN],
-        )
+        self.stage.know(KNOWN)
         self.stage.start("web", *WORKERS, "beat")
         until(self._ready, PATIENCE, "the web process answers", every=0.1)
 
@@ -140,10 +130,10 @@ class Storm:
         return answer.status
 
     def _is_calm(self) -> bool:
-        return self.database.execute(RESTLESS).fetchone() == (0,)
+        return self.stage.database.execute(RESTLESS).fetchone() == (0,)
 
     def told(self, stored: float, calm: float, say: Callable[[str], None]) -> Iterator[Row]:
-        asked = self.database.cursor(row_factory=psycopg.rows.dict_row)
+        asked = self.stage.database.cursor(row_factory=psycopg.rows.dict_row)
         found = asked.execute(COUNTS, {"storm": key_of("bench"), "threshold": THRESHOLD}).fetchone() or {}
         say(f"stored in {stored:.1f} s, calm after {calm:.1f} s; {found}; answers {dict(self.answers)}")
         yield Row(5, f"alerts stored of {self.alerts:,}", Goal(">=", self.alerts, "rows"), found["stored"], "rows")

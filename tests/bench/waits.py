@@ -10,11 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from statistics import median
-from typing import Any
-
-import psycopg
 
 from byteport.model.signal import Mode, Severity, Signal
 from byteport.model.target import Target, TargetKind
@@ -70,17 +66,9 @@ class Waits:
     due_at_once: int = 1000
     sent: int = 0
 
-    @cached_property
-    def database(self) -> psycopg.Connection[Any]:
-        return psycopg.connect(self.stage.postgres.superuser_url, autocommit=True)
-
     def begin(self) -> None:
         """The inventory, the fleet with its clock, and a few incidents of either kind until everybody is warm."""
-        self.database.execute(
-            "insert into byteport.targets (kind, key, within, coordinates, first_seen, last_seen) "
-            "select 'service', 'known-' || n, '{}', '{}', now(), now() from generate_series(1, %s) n",
-            [KNOWN],
-        )
+        self.stage.know(KNOWN)
         self.stage.start(*WORKERS, "beat")
         self.latencies(20)
         self.stage.world.ledger.promote("bench", Mode.APPROVE, "benchmark", "people are asked")
@@ -90,7 +78,7 @@ class Waits:
         self.stage.world.ledger.promote("bench", Mode.LIVE, "benchmark", "the benchmark acts")
 
     def models(self) -> list[str]:
-        return [row[0] for row in self.database.execute(WAIT_AND_TOLD)]
+        return [row[0] for row in self.stage.database.execute(WAIT_AND_TOLD)]
 
     def signal(self, key: str) -> str:
         """Taken in; the incident."""
@@ -104,12 +92,12 @@ class Waits:
 
     def filled(self, say: Callable[[str], None]) -> Iterator[Row]:
         """What so many cost, in the workers and in the ledger."""
-        held, before, began = self._memory(), sizes(self.database), time.monotonic()
-        fill(self.database, self.models(), self.count)
+        held, before, began = self._memory(), sizes(self.stage.database), time.monotonic()
+        fill(self.stage.database, self.models(), self.count)
         say(f"filled in {time.monotonic() - began:.0f} s")
-        assert self.database.execute(BROKEN).fetchone() == (0,), "every journal is whole"
+        assert self.stage.database.execute(BROKEN).fetchone() == (0,), "every journal is whole"
         self._swept(20)
-        after, grown = sizes(self.database), self._memory()
+        after, grown = sizes(self.stage.database), self._memory()
         each = {name: (after[name] - before[name]) / self.count for name in after}
         worst = max(grown, key=lambda name: grown[name] - held[name])
         yield Row(
@@ -141,7 +129,7 @@ class Waits:
 
     def lateness(self) -> Row:
         """From the date to the first line that the journal has after it; the move itself is in it."""
-        due = dict(self.database.execute(FALL_DUE, {"after": 1, "apart": 0.37, "most": 20}).fetchall())
+        due = dict(self.stage.database.execute(FALL_DUE, {"after": 1, "apart": 0.37, "most": 20}).fetchall())
         last = max(due.values())
         until(lambda: time.time() > last and None not in self._moved(due), 30, "what is due is moved")
         late = sorted(moved - at for at, moved in zip(due.values(), self._moved(due), strict=True) if moved)
@@ -150,15 +138,17 @@ class Waits:
         )
 
     def _moved(self, due: dict[str, float]) -> list[float | None]:
-        return [(self.database.execute(FIRST_AFTER, [name, at]).fetchone() or (None,))[0] for name, at in due.items()]
+        return [
+            (self.stage.database.execute(FIRST_AFTER, [name, at]).fetchone() or (None,))[0] for name, at in due.items()
+        ]
 
     def drain(self, most: int, say: Callable[[str], None]) -> Row:
         """A new signal's way to its first change while many are due at once. One that had to wait for all of them would
         take as long as the drain does."""
         idle = self.latencies(9)
-        (before,) = self.database.execute(WAITING).fetchone() or (0,)
+        (before,) = self.stage.database.execute(WAITING).fetchone() or (0,)
         began = time.monotonic()
-        self.database.execute(FALL_DUE, {"after": 0, "apart": 0, "most": self.due_at_once})
+        self.stage.database.execute(FALL_DUE, {"after": 0, "apart": 0, "most": self.due_at_once})
         busy = []
         while self.left(before) and len(busy) < most:
             busy += self.latencies(1)
@@ -171,7 +161,7 @@ class Waits:
         )  # fmt: skip
 
     def left(self, before: int) -> bool:
-        (now,) = self.database.execute(WAITING).fetchone() or (0,)
+        (now,) = self.stage.database.execute(WAITING).fetchone() or (0,)
         return bool(before - now < self.due_at_once)
 
     def latencies(self, times: int) -> list[float]:
@@ -185,4 +175,4 @@ class Waits:
         return took
 
     def _acted(self, incident: str) -> list[float]:
-        return [row[0] for row in self.database.execute(ACTED, [incident])]
+        return [row[0] for row in self.stage.database.execute(ACTED, [incident])]
