@@ -76,15 +76,22 @@ class Ledger(Abandoned, Audited, People, Signals, Protocol):
         `for_hands` instead. Counts claims without a save (see `claimed_in_vain`)."""
         ...
 
+    def claim_and_read(
+        self, incident_id: str, pages: Sequence[str], driver: str, phases: Sequence[str], for_hands: Sequence[str]
+    ) -> Claimed | None:
+        """`claim`, with what the next move will ask for, in one statement."""
+        ...
+
     def save(self, change: Change, lease: Lease) -> Incident:
         """Commit the move: incident (version + 1), events, a new round with its groups, messages as deliveries (with
         their dedup), postmortem, lock release, child incident; ends the lease and clears `woken_at`. Raises Stale
         when the token or version is not the one that was read, Permanent for CLOSED over an open intent or undo."""
         ...
 
-    def save_and_claim(self, change: Change, lease: Lease) -> tuple[Incident, Lease]:
+    def save_and_claim(self, change: Change, lease: Lease, answers: tuple[StoredAnswer, ...] | None = None) -> Claimed:
         """The same, and the claim goes on, for another 40 s from now: the incident as it then stands, what came
-        meanwhile read with it, and the new lease. Not for a move that closes."""
+        meanwhile read with it, the new lease, and what the next move will ask for; `answers` are known already, where
+        they are given. Not for a move that closes."""
         ...
 
     def renew(self, lease: Lease) -> Lease:
@@ -117,9 +124,9 @@ class Ledger(Abandoned, Audited, People, Signals, Protocol):
         """Take a group for its lease; None when it is answered, held by another, or its round is over."""
         ...
 
-    def take_quick_groups(self, incident_id: str, most: int) -> list[GroupLease]:
+    def take_quick_groups(self, incident_id: str, most: int) -> tuple[Incident, list[GroupLease]] | None:
         """Send the groups of the open round to the caller itself and take them for it, in one statement: those that
-        are to be sent and answer within an ordinary lease, up to `most`."""
+        are to be sent and answer within an ordinary lease, up to `most`; with the incident. None: there is none."""
         ...
 
     def store_groups(self, answered: Sequence[tuple[GroupLease, Sequence[Answer]]]) -> Looked:
@@ -134,7 +141,7 @@ class Ledger(Abandoned, Audited, People, Signals, Protocol):
         phases: Sequence[str],
         for_hands: Sequence[str],
     ) -> tuple[Looked, Claimed | None]:
-        """`store_groups`, and where that completes the round a `claim` with all answers, in one statement."""
+        """`store_groups`, and where that completes the round `claim_and_read`, in one statement."""
         ...
 
     def store_answers(self, group: GroupLease, answers: Sequence[Answer]) -> Looked:
@@ -161,6 +168,11 @@ class Ledger(Abandoned, Audited, People, Signals, Protocol):
         """The last word: under advisory locks on the claim keys in sorted order, insert the spends, recount windows,
         and insert the intent with its undo obligation (void until begun) and its event. Raises Overspent on an overrun
         or an outdated epoch (nothing is left behind), Stale where the lease has passed on."""
+        ...
+
+    def open_and_begin(self, new: NewIntent, lease: Lease, timeout: timedelta, runbook: str) -> tuple[Intent, bool]:
+        """`open_intent` and the first `begin_attempt`, all or nothing: whatever either raises, nothing is left behind.
+        False: it was opened before, and nothing was begun now."""
         ...
 
     def begin_attempt(self, intent: Intent, lease: Lease, timeout: timedelta, runbook: str) -> Intent:

@@ -119,12 +119,17 @@ class Wired:
     readers: Readers
     writers: Writers
     pages: Pages
-    broken: tuple[plugins.Broken, ...]
+    found: plugins.Found
     policy: Policy
     engine: Engine
     patients: Patients
     hosts: Ways
     own: tuple[plugins.OwnPorts, ...] = ()
+
+    @property
+    def broken(self) -> tuple[plugins.Broken, ...]:
+        """Pages that could not be loaded."""
+        return self.found.broken
 
     def open(self) -> dict[str, Exception]:
         """Open the kept connections that this role has; the databases that could not be reached, and why."""
@@ -196,11 +201,18 @@ class Wired:
 
 
 def build(
-    settings: Settings, role: Role = "cli", *, wakeups: Any = None, driver: str = "", deploys: Any = None
+    settings: Settings,
+    role: Role = "cli",
+    *,
+    wakeups: Any = None,
+    driver: str = "",
+    deploys: Any = None,
+    like: Wired | None = None,
 ) -> Wired:
-    """Wire one process. Opens no connection by itself; `wakeups` by default are the fleet's, found by name."""
-    found = plugins.find(settings.pages_folder)
-    pages = pages_of(settings, found)
+    """Wire one process. Opens no connection by itself; `wakeups` by default are the fleet's, found by name. `like` was
+    built of the same settings before this process was forked: the pages are its own, and no connection is."""
+    found = like.found if like is not None else plugins.find(settings.pages_folder)
+    pages = like.pages if like is not None else pages_of(settings, found)
     channels = channels_of(settings)
     if wrong := people_problems(settings, tuple(channels)):
         raise BadConfiguration(tuple(wrong))
@@ -222,7 +234,7 @@ def build(
         has_eyes=role == "probe",
     )  # fmt: skip
     return Wired(
-        settings, role, ledger, budgets, readers, writers, pages, found.broken, policy, engine, patients, hosts, own
+        settings, role, ledger, budgets, readers, writers, pages, found, policy, engine, patients, hosts, own
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from workers.app import app
 from workers.wakeups import CeleryWakeups
 
 _building = threading.Lock()
+_parents: list[wiring.Wired] = []  # before the fork; closed, and kept for what was read only once
 
 
 def wired() -> wiring.Wired:
@@ -38,7 +39,10 @@ def _wired_in(_pid: int) -> wiring.Wired:
 
 
 def _built() -> wiring.Wired:
-    return wiring.build(Settings.load(), role=app.conf.get("byteport_role") or "cli", wakeups=wakeups())
+    """A child's as its parent's, whose settings and pages it shares."""
+    like = _parents[0] if _parents else None
+    settings = like.settings if like is not None else Settings.load()
+    return wiring.build(settings, role=app.conf.get("byteport_role") or "cli", wakeups=wakeups(), like=like)
 
 
 def preload() -> None:
@@ -49,5 +53,6 @@ def preload() -> None:
     with _built() as prepared:
         prepared.check_stores()
         prepared.preload()
+    _parents[:] = [prepared]
     with suppress(OSError):
         get_pdeathsig()  # sets up what each child sets it with: else a C parser and its tables in every one of them

@@ -26,8 +26,8 @@ from byteport.model.signal import Signal
 from byteport.model.units import days
 from byteport.ports import Readers, Writers
 from byteport.records.audit import Anchor
-from byteport.records.change import Change, Lease
-from byteport.records.evidence import GroupLease, Looked, StoredAnswer
+from byteport.records.change import NOTHING_READ, Change, Claimed, Known, Lease
+from byteport.records.evidence import GroupLease, Looked
 from byteport.records.incident import Incident, Phase
 from byteport.stores import Budgets, Ledger, Wakeups
 from byteport.stores_abandoned import Due
@@ -47,7 +47,6 @@ MOVES: Mapping[Phase, Callable[[Work], Change]] = {
 ANCHORED = days(30)
 MOST_VAIN_CLAIMS = 5
 GoesOn: TypeAlias = Callable[[Incident, datetime], bool]
-Answers: TypeAlias = Sequence[StoredAnswer] | None
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Moved:
     """The incident as it now stands; the claim where it goes on, or the groups that this process has taken to ask."""
 
     incident: Incident
-    kept: Lease | None = None
+    kept: Claimed | None = None
     taken: Sequence[GroupLease] = ()
 
 
@@ -114,18 +113,22 @@ class Engine:
         A crash repeats at most one move, and every move is safe to repeat. Raises Unavailable when the ledger is gone.
         """
         claimed = self.ledger.claim(incident_id, self.pages.digests, self.driver)
-        moved = self._moved(*claimed, None, lambda _incident, _now: False) if claimed is not None else None
+        if claimed is None:
+            return None
+        moved = self._moved(Claimed(incident=claimed[0], lease=claimed[1]), lambda _incident, _now: False)
         return moved.incident if moved is not None else None
 
-    def _moved(self, incident: Incident, lease: Lease, answers: Answers, goes_on: GoesOn) -> Moved | None:
+    def _moved(self, claimed: Claimed, goes_on: GoesOn) -> Moved | None:
         """Decide and save. None: another worker's by now."""
+        incident, lease = claimed.incident, claimed.lease
         now = lease.now
         try:
-            now, change = self._decided(incident, lease, answers, goes_on)
+            now, change = self._decided(claimed, goes_on)
             change = self._with_child(change, incident, lease)
             if goes_on(change.incident, now):
-                saved, kept = self.ledger.save_and_claim(change, lease)
-                return Moved(saved.model_copy(update={"is_due_now": saved.due_at <= kept.now}), kept)
+                kept = self.ledger.save_and_claim(change, lease, claimed.known.answers)
+                is_due = kept.incident.due_at <= kept.lease.now
+                return Moved(kept.incident.model_copy(update={"is_due_now": is_due}), kept)
             change = self._taking(change)
             saved = self.ledger.save(change, lease)
         except Stale:
@@ -141,10 +144,10 @@ class Engine:
         page = self.pages.by_name.get(change.incident.runbook)
         return looking.taking(change, page) if self.has_eyes and page is not None else change
 
-    def _decided(self, incident: Incident, lease: Lease, answers: Answers, goes_on: GoesOn) -> tuple[datetime, Change]:
+    def _decided(self, claimed: Claimed, goes_on: GoesOn) -> tuple[datetime, Change]:
         """One move, and those that follow from it without anything having been done in between: decisions are pure, so
         whoever repeats them after a crash comes to the same, and one line of the ledger keeps them all."""
-        work = self._work(incident, lease, answers)
+        work = self._work(claimed.incident, claimed.lease, claimed.known)
         change = self._decide(work)
         while change.is_plain and goes_on(change.incident, work.now) and follows(work.incident, change.incident):
             work = work.then(change.incident)
@@ -196,10 +199,10 @@ class Engine:
         page = self.pages.by_name.get(change.child_runbook)
         return page if page is not None and self.pages.is_enabled(page) else None
 
-    def _work(self, incident: Incident, lease: Lease, answers: Answers = None) -> Work:
+    def _work(self, incident: Incident, lease: Lease, known: Known = NOTHING_READ) -> Work:
         gate = Gate(self.ledger, self.budgets, self.readers, self.writers, self.policy)
         page = self.pages[incident.runbook]
-        return Work(incident, lease, page, self.ledger, gate, self.policy, self.has_hands, self.stands_in, answers)
+        return Work(incident, lease, page, self.ledger, gate, self.policy, self.has_hands, self.stands_in, known)
 
     def stand_in(self, incident_id: str) -> Incident | None:
         """Where nobody who has hands takes it up: people are told what is known, and no target is reached."""
@@ -224,19 +227,14 @@ class Engine:
             return is_ours and incident.due_at <= now and may_go_on(incident)
 
         last: Incident | None = None
-        answers: Answers = None
-        claimed: tuple[Incident, Lease] | None
         wanted = (sorted(phases), sorted(for_hands))
-        if look_first and self.has_eyes and (seen := self.eyes.at_open_round(incident_id, *wanted)) is not None:
-            claimed, answers = (seen.incident, seen.lease), seen.answers
-        else:
-            claimed = self.ledger.claim(incident_id, self.pages.digests, self.driver, *wanted)
-        while claimed is not None and (moved := self._moved(*claimed, answers, goes_on)) is not None:
-            last, claimed = moved.incident, None
-            if moved.kept is not None:
-                claimed = (last, moved.kept)
-            elif moved.taken and (seen := self.eyes.at(last, moved.taken, *wanted)) is not None:
-                claimed, answers = (seen.incident, seen.lease), seen.answers
+        claimed = self.eyes.at_open_round(incident_id, *wanted) if look_first and self.has_eyes else None
+        if claimed is None:
+            claimed = self.ledger.claim_and_read(incident_id, self.pages.digests, self.driver, *wanted)
+        while claimed is not None and (moved := self._moved(claimed, goes_on)) is not None:
+            last, claimed = moved.incident, moved.kept
+            if moved.taken:
+                claimed = self.eyes.at(last, moved.taken, *wanted)
         return last
 
     # -- keeping time ------------------------------------------------------------------------------------------------

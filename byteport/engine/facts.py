@@ -12,7 +12,7 @@ from byteport.records.standing import PauseRow, Standing, when_resumed
 from byteport.stores import Ledger
 
 if TYPE_CHECKING:
-    from byteport.engine.gate import Errand
+    from byteport.engine.errand import Errand
 
 
 def look_now(ledger: Ledger, policy: Policy, errand: Errand) -> Facts:

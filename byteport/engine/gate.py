@@ -7,59 +7,32 @@ live claim; the effect; the outcome. Whatever is missing or unreachable denies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from byteport.engine.asking import as_granted, as_narrow, asked, member_forbidden, store_gone, too_old
+from byteport.engine.errand import Errand
 from byteport.engine.facts import look_now
 from byteport.engine.policy import Policy
 from byteport.engine.rebuilding import rebuild
 from byteport.engine.standing import standing_guards
 from byteport.engine.veto import heeded
-from byteport.errors import Overspent, Permanent, Refusal, Transient, Unavailable
+from byteport.errors import Overspent, Paused, Permanent, Refusal, Stale, Transient, Unavailable
 from byteport.grammar.action import Action
-from byteport.grammar.evidence import Evidence
 from byteport.grammar.guards import Facts, Guard
-from byteport.grammar.plan import Do
-from byteport.grammar.runbook import Runbook
 from byteport.grammar.verdict import Grant, Verdict
 from byteport.model.base import Json
 from byteport.model.units import seconds
 from byteport.ports import Readers, Writers
 from byteport.records.change import Lease
-from byteport.records.incident import Incident
-from byteport.records.intent import Direction, Intent, NewIntent, intent_key
+from byteport.records.intent import Intent, NewIntent
 from byteport.records.outcome import Done, Failed, Held, Outcome, Refused
 from byteport.stores import Budgets, Ledger
 
 LOOK_AGAIN = seconds(5)
+UNTOLD = Held(after=LOOK_AGAIN, reason="cannot tell whether it is so already")
 OUTDATED = "budgets_epoch"  # the guard that the ledger names where a grant's epoch has passed
-
-
-@dataclass(frozen=True)
-class Errand:
-    """One step to perform: what, for whom, under which claim, and what is known."""
-
-    page: Runbook
-    incident: Incident
-    lease: Lease
-    number: int
-    step: Do
-    evidence: Evidence
-    direction: Direction = "do"
-    spent: frozenset[str] = frozenset()  # budgets that earlier steps have spent on
-    seen: Mapping[str, Intent] | None = None  # the incident's intents, where they were read under this claim already
-    heard: list[Verdict] = field(default_factory=list, compare=False)  # what the guards said, for the journal
-
-    @property
-    def action(self) -> Action:
-        return self.step.action
-
-    @property
-    def key(self) -> str:
-        plan = self.incident.plan
-        return intent_key(self.incident.id, plan.digest if plan else "", self.number, self.direction)
 
 
 @dataclass(frozen=True)
@@ -69,6 +42,7 @@ class Gate:
     readers: Readers
     writers: Writers
     policy: Policy
+    settled: list[Intent] = field(default_factory=list, compare=False)  # by this gate, as they were stored
 
     def perform(self, errand: Errand) -> Outcome:
         """Carry the step out once, or say why not. Raises Stale (another worker's by now) and Unavailable (ledger)."""
@@ -91,10 +65,7 @@ class Gate:
             return self._refuse(intent, verdicts)
         try:
             if intent is None:
-                opened = self._open(errand, action, guards, facts)
-                if not isinstance(opened, Intent):
-                    return opened
-                intent = opened
+                return self._first(errand, action, guards, facts)
             return self._carry_out(intent, errand)
         except Refusal as refusal:  # paused, or overspent by the ledger's count
             with suppress(Unavailable):  # refused all the same; whoever asks next finds the epoch outdated
@@ -120,7 +91,31 @@ class Gate:
             return standing
         return standing + errand.page.guards_of(errand.step.move)
 
-    def _open(self, errand: Errand, action: Action, guards: Sequence[Guard], facts: Facts) -> Intent | Refused | Held:
+    def _first(self, errand: Errand, action: Action, guards: Sequence[Guard], facts: Facts) -> Outcome:
+        """Reserve, look whether it is so already, and open the intent with its first attempt: all or nothing."""
+        new = self._reserved(errand, action, guards, facts)
+        if not isinstance(new, NewIntent):
+            return new
+        try:
+            was_so = new.action.holds(self.readers, new)
+        except Transient as hiccup:
+            self._give_back(new.key)
+            return _cannot_look(hiccup)
+        if was_so is None:  # unknown is not "not so": what was there before would be undone as ours
+            self._give_back(new.key)
+            return UNTOLD
+        try:
+            if was_so:
+                return self._was_so(self.ledger.open_intent(new, errand.lease))
+            intent, begun = self.ledger.open_and_begin(new, errand.lease, new.action.timeout, errand.incident.runbook)
+        except (Overspent, Paused, Permanent, Stale):  # whoever has gone on under this key is counted by the ledger
+            self._give_back(new.key)
+            raise
+        return self._apply(intent, errand) if begun else self._carry_out(intent, errand)
+
+    def _reserved(
+        self, errand: Errand, action: Action, guards: Sequence[Guard], facts: Facts
+    ) -> NewIntent | Refused | Held:
         claims = tuple(claim for guard in guards for claim in guard.claims(action, facts))
         try:
             before: Json = action.look_before(self.readers)
@@ -135,7 +130,7 @@ class Gate:
         if not grant.granted:
             return Refused(verdicts=(grant.refusal,))
         granted = as_narrow(action, claims, grant)
-        new = NewIntent(
+        return NewIntent(
             key=errand.key,
             incident=errand.incident.id,
             step=errand.number,
@@ -148,11 +143,6 @@ class Gate:
             pre_state=before,
             undo=errand.step.undo if errand.direction == "do" else None,
         )
-        try:
-            return self.ledger.open_intent(new, errand.lease)
-        except (Overspent, Permanent):
-            self._give_back(errand.key)
-            raise
 
     def granted(self, ask: Callable[[], Grant]) -> Grant:
         """Ask the budgets. A store that refuses in another epoch than the ledger's is empty, or counts what the ledger
@@ -179,18 +169,23 @@ class Gate:
     def _carry_out(self, intent: Intent, errand: Errand) -> Outcome:
         """Ask for the effect until it shows. A slow action and a crashed one look the same."""
         action = intent.action  # as narrowed and journalled, never as planned
-        if not intent.attempts:  # unknown is not "not so": what was there before would be undone as ours
+        if not intent.attempts:
             try:
                 was_so = action.holds(self.readers, intent)
             except Transient as hiccup:
                 return _cannot_look(hiccup)
             if was_so is None:
-                return Held(after=LOOK_AGAIN, reason="cannot tell whether it is so already")
+                return UNTOLD
             if was_so:
-                return self._settle(intent, Done(ours=False, note="it was so before"), refund=True)
+                return self._was_so(intent)
         if intent.attempts and (intent.answered or not action.idempotent or self._overdue(intent, errand)):
             return self._wait_or_give_up(intent, errand)
-        intent = self.ledger.begin_attempt(intent, errand.lease, action.timeout, errand.incident.runbook)
+        begun = self.ledger.begin_attempt(intent, errand.lease, action.timeout, errand.incident.runbook)
+        return self._apply(begun, errand)
+
+    def _apply(self, intent: Intent, errand: Errand) -> Outcome:
+        """Of an attempt that has begun: the effect, what was answered, and how it ended where it shows."""
+        action = intent.action
         if not errand.lease.lasts(action.timeout):  # this process stood still, and another may be at it
             return Held(after=LOOK_AGAIN, reason="stood still before the effect: it is looked at anew")
         try:
@@ -230,8 +225,12 @@ class Gate:
         except Exception:  # noqa: BLE001 - as for `holds`
             return ""
 
+    def _was_so(self, intent: Intent) -> Outcome:
+        return self._settle(intent, Done(ours=False, note="it was so before"), refund=True)
+
     def _settle(self, intent: Intent, outcome: Done | Failed | Refused, *, refund: bool = False) -> Outcome:
         settled = self.ledger.settle(intent, outcome, refund=refund)
+        self.settled.append(settled)
         if refund:
             self._give_back(intent.key)
         return settled.outcome or outcome

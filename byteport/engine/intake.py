@@ -45,15 +45,21 @@ class Intake:
         Raises BadSignal (nobody claims it), BadInput (a switch forbids a person's live run) and Unavailable (nothing
         is stored: never answer success).
         """
-        page = self._page(signal, by_hand)
-        signal = signal.with_(target=self._placed(signal.target))
         if signal.resolved:
-            self.ledger.condition_cleared(page.name, _clean(signal))
+            page = self._page(signal, by_hand)
+            self.ledger.condition_cleared(page.name, _clean(signal.with_(target=self._placed(signal.target))))
             return None
-        admission = self.ledger.admit(self._opening(signal, page, by_hand))
+        admission = self._by_hand(signal, by_hand) if by_hand is not None else self._alone(signal)
         if not admission.absorbed and not (by_hand and by_hand.driver):
             self.wakeups.ring(admission.incident, Phase.OPEN)
         return admission
+
+    def _alone(self, signal: Signal) -> Admission:
+        """A group of one."""
+        (became,) = self._admitted([signal])
+        if isinstance(became, Admission):
+            return became
+        raise became or BadInput("signal", "one that fires")
 
     def take_all(self, signals: Sequence[Signal]) -> list[Taken]:
         """Each as `take` would have, in this order, many in one transaction; the error of one stands in its place.
@@ -110,22 +116,20 @@ class Intake:
         and self-protection hang on it. Only of what nobody knows is the sender believed."""
         return self.policy.configured(target) or self.ledger.known_target(target) or target
 
-    def _opening(self, signal: Signal, page: Runbook, by_hand: ByHand | None) -> Opening:
-        if by_hand is not None:
-            if by_hand.mode is not Mode.DRY_RUN and (switch := self.policy.forbidding_switch(page.name)):
-                raise BadInput("--no-dry-run", f"forbidden by {switch}")
-            return Opening(
-                signal=_clean(signal),
-                runbook=page.name,
-                page=page.digest,
-                mode=by_hand.mode,
-                person=by_hand.person,
-                driver=by_hand.driver,
-                driver_for=timedelta(seconds=60),
-            )
-        promotions = {row.runbook: row for row in self.ledger.promotions()}
-        mode = self.policy.mode_of(page.name, promotions.get(page.name))
-        return Opening(signal=_clean(signal), runbook=page.name, page=page.digest, mode=mode, once=page.once)
+    def _by_hand(self, signal: Signal, by_hand: ByHand) -> Admission:
+        page = self._page(signal, by_hand)
+        if by_hand.mode is not Mode.DRY_RUN and (switch := self.policy.forbidding_switch(page.name)):
+            raise BadInput("--no-dry-run", f"forbidden by {switch}")
+        opening = Opening(
+            signal=_clean(signal.with_(target=self._placed(signal.target))),
+            runbook=page.name,
+            page=page.digest,
+            mode=by_hand.mode,
+            person=by_hand.person,
+            driver=by_hand.driver,
+            driver_for=timedelta(seconds=60),
+        )
+        return self.ledger.admit(opening)
 
 
 def _clean(signal: Signal, target: Target | None = None) -> Signal:

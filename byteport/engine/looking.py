@@ -89,11 +89,13 @@ class Eyes:
     def _taken(self, incident_id: str) -> list[tuple[GroupLease, list[Answer]]]:
         """What was to be asked quickly, and the answers. A page that is not known here as it is asked of leaves the
         leases to lapse: whoever has it is asked then."""
-        leases = self.ledger.take_quick_groups(incident_id, MOST_GROUPS)
-        incident = self.ledger.incident(incident_id) if leases else None
-        page = self.pages.by_name.get(incident.runbook) if incident is not None else None
+        taken = self.ledger.take_quick_groups(incident_id, MOST_GROUPS)
+        if taken is None:
+            return []
+        incident, leases = taken
+        page = self.pages.by_name.get(incident.runbook)
         known = fields_of(page.evidence).keys() if page is not None else frozenset()
-        if incident is None or page is None or not {n for lease in leases for n in lease.fields} <= known:
+        if page is None or not {n for lease in leases for n in lease.fields} <= known:
             return []
         return self._asked(page, incident.signal.target, leases)
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from byteport.engine.asking import as_granted, as_narrow, asked, store_gone, with_counts
+from byteport.engine.errand import Errand
 from byteport.engine.facts import look_now
-from byteport.engine.gate import Errand, Gate
+from byteport.engine.gate import Gate
 from byteport.errors import Permanent, Transient, Unavailable
 from byteport.grammar.action import Action
 from byteport.grammar.verdict import Verdict

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from byteport.engine import locks
@@ -50,7 +51,7 @@ def _settled(work: Work, events: tuple[Event, ...], **changes: Any) -> Change:
     return change.with_(settled=tuple(_settlement(event) for event in events if event.kind == "undo"))
 
 
-def _settle_all(work: Work, owed: list[Obligation]) -> tuple[tuple[Event, ...], str]:
+def _settle_all(work: Work, owed: Sequence[Obligation]) -> tuple[tuple[Event, ...], str]:
     """In reverse: while what was done last to a subject is still owed, nothing older is undone there. Where they take
     long the rest is for another move, which begins behind the one that is named: a claim does not last for all."""
     told: list[Event] = []
@@ -101,7 +102,7 @@ def is_under_way(work: Work) -> bool:
     return any(intent.direction == "undo" and intent.outcome is None for intent in work.intents)
 
 
-def _is_time(work: Work, owed: list[Obligation]) -> bool:
+def _is_time(work: Work, owed: Sequence[Obligation]) -> bool:
     checked = work.incident.undo_checked_at
     due = checked is None or work.now - checked >= LOOK_EVERY
     return due or work.incident.attempt % 2 == 1 or any(o.by <= work.now for o in owed if checked and o.by > checked)
@@ -121,7 +122,7 @@ def _seen_done(work: Work, obligation: Obligation) -> list[Event]:
             return []
 
 
-def _fields(work: Work, owed: list[Obligation]) -> tuple[str, ...]:
+def _fields(work: Work, owed: Sequence[Obligation]) -> tuple[str, ...]:
     checks = [obligation.undo.when for obligation in owed if obligation.undo.when]
     return tuple(dict.fromkeys(name for check in checks for name in work.page.checks.get(check, ())))
 

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from byteport.engine.gate import Errand, Gate
+from byteport.engine.errand import Errand
+from byteport.engine.gate import Gate
 from byteport.engine.gathering import gather
 from byteport.engine.policy import Policy
 from byteport.grammar.evidence import Evidence, fields_of
@@ -19,9 +20,9 @@ from byteport.grammar.runbook import Runbook
 from byteport.grammar.story import Performed, Story
 from byteport.grammar.truth import Condition, Truth, truth_of
 from byteport.model.units import seconds
-from byteport.records.change import Change, Lease
+from byteport.records.change import NOTHING_READ, Change, Known, Lease
 from byteport.records.event import Event, StoredEvent
-from byteport.records.evidence import Round, StoredAnswer
+from byteport.records.evidence import Round
 from byteport.records.incident import Incident, Phase
 from byteport.records.intent import Intent, Obligation
 from byteport.records.outcome import Done, Failed
@@ -46,7 +47,7 @@ class Work:
     policy: Policy
     has_hands: bool = True
     stands_in: bool = False
-    answers: Sequence[StoredAnswer] | None = None  # where they came with the claim
+    known: Known = NOTHING_READ  # what was read with the claim
     at: datetime | None = None
 
     @property
@@ -66,19 +67,23 @@ class Work:
         return gather(
             self.page,
             incident.signal.target,
-            self.ledger.answers(incident.id) if self.answers is None else self.answers,
+            self.ledger.answers(incident.id) if self.known.answers is None else self.known.answers,
             self.now,
             self.policy.options_of(self.page, incident.signal.target),
             incident.acted_at,
         )
 
     @cached_property
-    def intents(self) -> list[Intent]:
-        return self.ledger.intents_of(self.incident.id)
+    def intents(self) -> Sequence[Intent]:
+        return self.ledger.intents_of(self.incident.id) if self.known.intents is None else self.known.intents
 
     @cached_property
-    def events(self) -> list[StoredEvent]:
-        return self.ledger.events(self.incident.id)
+    def events(self) -> Sequence[StoredEvent]:
+        """Read anew where this move may have added lines to it, which it does by settling what was open."""
+        settles = any(intent.outcome is None for intent in self.intents)
+        if self.known.events is None or settles:
+            return self.ledger.events(self.incident.id)
+        return self.known.events
 
     @property
     def has_written(self) -> bool:
@@ -114,8 +119,8 @@ class Work:
         return not self.has_hands and (any(i.outcome is None for i in self.intents) or bool(self.owed))
 
     @cached_property
-    def owed(self) -> list[Obligation]:
-        return self.ledger.owed(self.incident.id)
+    def owed(self) -> Sequence[Obligation]:
+        return self.ledger.owed(self.incident.id) if self.known.owed is None else self.known.owed
 
     def check(self, name: str) -> Truth:
         """A check of the page by the name of its evidence method, on the newest evidence."""
@@ -151,14 +156,10 @@ class Work:
             if "evidence" in self.__dict__:
                 following.__dict__["evidence"] = self.__dict__["evidence"]
             return following
-        following = replace(self, incident=incident, answers=None)
-        settled = [intent.settled_at for intent in following.intents if intent.settled_at is not None]
-        return replace(following, at=max([self.now, *settled])).knowing(following)
-
-    def knowing(self, other: Work) -> Work:
-        """With the intents that the other has read."""
-        self.__dict__["intents"] = other.intents
-        return self
+        by_key = {intent.key: intent for intent in (*self.intents, *self.gate.settled)}
+        ended = [intent.settled_at for intent in self.gate.settled if intent.settled_at is not None]
+        known = Known(intents=tuple(by_key.values()))
+        return replace(self, incident=incident, known=known, at=max([self.now, *ended]))
 
     def look(self, names: tuple[str, ...], why: str, *, at_most: float = math.inf, **changes: Any) -> Change:
         """Open a round that asks for these fields; the same phase goes on when it is in, or at its deadline (`at_most`

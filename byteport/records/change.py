@@ -10,9 +10,10 @@ from pydantic import AwareDatetime, Field
 from byteport.model.base import Value
 from byteport.model.signal import Mode, Signal
 from byteport.records.delivery import Message, Postmortem
-from byteport.records.event import Event
+from byteport.records.event import Event, StoredEvent
 from byteport.records.evidence import Round, StoredAnswer
 from byteport.records.incident import Incident
+from byteport.records.intent import Intent, Obligation
 
 
 def since_boot() -> float:
@@ -38,12 +39,24 @@ class Lease(Value):
         return (self.until - self.now).total_seconds() - (since_boot() - self.asked_at) >= length.total_seconds()
 
 
+class Known(Value):
+    """What was read of an incident together with its claim, each None where it was not."""
+
+    answers: tuple[StoredAnswer, ...] | None = None
+    intents: tuple[Intent, ...] | None = None
+    owed: tuple[Obligation, ...] | None = None
+    events: tuple[StoredEvent, ...] | None = None
+
+
+NOTHING_READ = Known()
+
+
 class Claimed(Value):
-    """A claim with what its incident has been answered so far."""
+    """A claim, the incident as it then stands, and what its next move will ask for."""
 
     incident: Incident
     lease: Lease
-    answers: tuple[StoredAnswer, ...]
+    known: Known = NOTHING_READ
 
 
 class Settlement(Value):

@@ -68,6 +68,15 @@ class NewIntent(Value):
     pre_state: Json = Field(default_factory=dict)
     undo: Undo | None = None
 
+    @property
+    def attempts(self) -> int:
+        """None yet; with `effect` what an action may know of its intent before it is opened."""
+        return 0
+
+    @property
+    def effect(self) -> Effect | None:
+        return None
+
 
 class Obligation(Value):
     """An undo that is owed. `void` until an attempt of the step's intent has begun."""

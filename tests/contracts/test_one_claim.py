@@ -7,25 +7,32 @@ from datetime import timedelta
 import pytest
 
 from byteport.errors import Stale
+from byteport.grammar.plan import Undo
 from byteport.model.signal import Severity
-from byteport.records.change import Change
+from byteport.records.change import Change, Known
+from byteport.records.event import Event
 from byteport.records.evidence import Answer, GroupLease, Round
 from byteport.records.incident import Phase
-from tests.contracts.conftest import PAGE
+from tests.contracts.conftest import PAGE, Kick
 
 LOOKING = ("open", "probe", "classify")
+ALL = (*LOOKING, "plan", "act", "verify", "escalate", "write_up")
 
 
 def going_on(world, incident):
     seen, lease = world.claim(incident)
-    return world.ledger.save_and_claim(Change(incident=seen.to(Phase.PROBE)), lease)
+    return kept_of(world.ledger.save_and_claim(Change(incident=seen.to(Phase.PROBE)), lease))
+
+
+def kept_of(claimed):
+    return claimed.incident, claimed.lease
 
 
 def test_a_claim_goes_on_from_the_save_for_another_forty_seconds(world):
     incident = world.open()
     seen, lease = world.claim(incident)
     world.travel(30)
-    saved, kept = world.ledger.save_and_claim(Change(incident=seen.to(Phase.PROBE)), lease)
+    saved, kept = kept_of(world.ledger.save_and_claim(Change(incident=seen.to(Phase.PROBE)), lease))
     assert (saved.phase, saved.version, kept.token) == (Phase.PROBE, seen.version + 1, lease.token)
     assert kept.until - kept.now == timedelta(seconds=40)
     world.travel(35)
@@ -39,7 +46,7 @@ def test_what_came_meanwhile_is_read_with_the_claim_that_goes_on(world):
     seen, lease = world.claim(incident)
     world.ledger.admit(world.opening(severity=Severity.CRITICAL))
     world.ledger.command(incident, "cancel", "ada", "enough")
-    saved, kept = world.ledger.save_and_claim(Change(incident=seen.to(Phase.PROBE)), lease)
+    saved, kept = kept_of(world.ledger.save_and_claim(Change(incident=seen.to(Phase.PROBE)), lease))
     assert (saved.signals_seen, saved.signal.severity, saved.command) == (2, Severity.CRITICAL, "cancel")
     closed = saved.to(Phase.CLOSED, ending="cancelled", command="", closed_at=kept.now)
     assert world.ledger.save(Change(incident=closed), kept).phase is Phase.CLOSED  # read, so it does not hold it open
@@ -95,9 +102,9 @@ def opened(world, groups=("a", "b")):
 def test_groups_that_were_taken_with_the_round_are_sent_to_nobody_until_their_lease_has_lapsed(world):
     incident, _ = opened(world)
     assert world.ledger.groups_to_send(incident) == []
-    assert world.ledger.take_quick_groups(incident, 4) == []
+    assert world.ledger.take_quick_groups(incident, 4) is None
     world.travel(16)
-    assert [lease.group for lease in world.ledger.take_quick_groups(incident, 1)] == ["a"]
+    assert [lease.group for lease in world.ledger.take_quick_groups(incident, 1)[1]] == ["a"]
     assert world.ledger.groups_to_send(incident) == [(1, "b")]
 
 
@@ -106,7 +113,7 @@ def test_the_last_answers_bring_the_claim_and_everything_that_was_answered(world
     looked, claimed = world.ledger.store_and_claim(answered, [PAGE], "", LOOKING, ())
     assert looked.completes_the_round
     assert claimed is not None
-    assert [(one.field, one.fact) for one in claimed.answers] == [("a1", 7), ("b1", 7)]
+    assert [(one.field, one.fact) for one in claimed.known.answers] == [("a1", 7), ("b1", 7)]
     assert claimed.incident.pending == 0
     assert world.ledger.claim(incident, [PAGE]) is None
     world.ledger.save(Change(incident=claimed.incident.to(Phase.CLASSIFY)), claimed.lease)
@@ -133,3 +140,48 @@ def test_whoever_may_not_move_it_on_stores_all_the_same(world):
     looked, claimed = world.ledger.store_and_claim(answered, ["another-page"], "", LOOKING, ())
     assert (looked.completes_the_round, claimed) == (True, None)
     assert world.ledger.claim(incident, [PAGE]) is not None
+
+
+# -- what the next move asks for comes with the claim ------------------------------------------------------------------
+def read(world, incident, phases=ALL):
+    return world.ledger.claim_and_read(incident, [PAGE], "", phases, ())
+
+
+def test_of_a_new_incident_nothing_is_read(world):
+    claimed = read(world, world.open())
+    assert claimed.known == Known()
+
+
+def test_with_the_claim_come_the_answers_and_what_was_written(world):
+    incident, lease = world.acting()
+    intent = world.intent(incident, lease, key="i1")
+    world.travel(41)
+    claimed = read(world, incident)
+    assert (claimed.incident.phase, claimed.known.intents, claimed.known.answers) == (Phase.ACT, (intent,), ())
+    assert (claimed.known.owed, claimed.known.events) == (None, None)
+
+
+def test_before_it_is_written_up_everything_is_read_as_it_stands_after_the_save(world):
+    incident, lease = world.acting()
+    intent = world.begin(world.intent(incident, lease, undo=Undo(action=Kick(), by=timedelta(hours=4))), lease)
+    seen = world.ledger.incident(incident)
+    told = Event(kind="check", text="well")
+    kept = world.ledger.save_and_claim(Change(incident=seen.to(Phase.WRITE_UP), events=(told,)), lease)
+    assert kept.known.intents == (intent,)
+    assert list(kept.known.owed) == world.ledger.owed(incident) != []
+    assert list(kept.known.events) == world.ledger.events(incident)
+    assert kept.known.events[-1].text == "well"
+
+
+def test_answers_that_are_known_are_not_read_again(world):
+    _, answered = opened(world)
+    _, claimed = world.ledger.store_and_claim(answered, [PAGE], "", LOOKING, ())
+    change = Change(incident=claimed.incident.to(Phase.ACT))
+    assert world.ledger.save_and_claim(change, claimed.lease, ()).known.answers == ()
+
+
+def test_what_is_not_to_be_claimed_is_not_read(world):
+    incident = world.open()
+    assert read(world, incident, phases=("verify",)) is None
+    world.claim(incident)
+    assert read(world, incident) is None

@@ -191,11 +191,14 @@ def test_who_is_only_busy_or_was_away_with_everybody_is_not_taken_for_dead(world
 def test_what_recovered_before_it_was_settled_closes_whether_people_heard_meanwhile_or_not(
     world: World, told_early: bool
 ) -> None:
-    """Its worker died before the attempt began; then the condition was over."""
-    incident = world.open("ward_one")
+    """Its worker died before it could say that it was so already; then the condition was over."""
+    world.ward.prepare("v2")
+    incident = world.open("ward_two_valves")
     world.run(incident, until=Phase.ACT)
     world.step(incident)
-    ledger, world.ledger = world.ledger, Between(world.ledger, "begin_attempt", cut)
+    for valve in ("v1", "v2"):
+        world.ward.set(valve, "value", 7)
+    ledger, world.ledger = world.ledger, Between(world.ledger, "settle", cut)
     with pytest.raises(PowerCut):
         world.run(incident)
     world.ledger = ledger

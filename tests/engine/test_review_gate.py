@@ -60,10 +60,21 @@ def test_a_grant_whose_intent_the_ledger_refuses_is_given_back(world: World) -> 
 
     incident = world.open("ward_limited")
     world.run(incident, until=Phase.ACT)
-    ledger, world.ledger = world.ledger, Between(world.ledger, "open_intent", refuse)
+    ledger, world.ledger = world.ledger, Between(world.ledger, "open_and_begin", refuse)
     assert world.run(incident).phase is Phase.ESCALATE
     world.ledger = ledger
     assert world.budgets.counts([TURNS])[0].used == 0
+
+
+def test_a_grant_whose_claim_has_passed_on_is_given_back(world: World) -> None:
+    incident = world.open("ward_limited")
+    world.run(incident, until=Phase.ACT)
+    ledger = world.ledger
+    world.ledger = Between(ledger, "open_and_begin", lambda: ledger.command(incident, "cancel", "ada", "hands off"))
+    assert world.run(incident).ending == "cancelled"
+    world.ledger = ledger
+    assert world.budgets.counts([TURNS])[0].used == 0
+    assert world.ward.effects() == []
 
 
 def test_a_store_that_another_has_just_rebuilt_is_not_rebuilt_again(world: World) -> None:
@@ -75,7 +86,7 @@ def test_a_store_that_another_has_just_rebuilt_is_not_rebuilt_again(world: World
     incident = world.open("ward_limited")
     rebuild()
     world.run(incident, until=Phase.ACT)
-    world.ledger = Between(ledger, "open_intent", rebuild)
+    world.ledger = Between(ledger, "open_and_begin", rebuild)
     assert world.run(incident).ending == "resolved"
     assert len(world.ward.effects()) == 1
     assert sql(world, "select epoch from byteport.budgets_epoch") == [(2,)]
@@ -166,7 +177,7 @@ def test_a_pause_between_the_look_and_the_undo_holds_it_and_does_not_lose_it(wor
     incident = world.open("ward_back")
     world.run(incident, until=Phase.ESCALATE)
     ledger = world.ledger
-    world.ledger = Between(ledger, "begin_attempt", lambda: ledger.pause("", "freeze", "ada"))
+    world.ledger = Between(ledger, "open_and_begin", lambda: ledger.pause("", "freeze", "ada"))
     steps(world, incident, 3)
     assert world.ward.valve("v1").value == 7
     world.ledger = ledger

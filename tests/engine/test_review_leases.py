@@ -39,7 +39,7 @@ def test_a_holder_that_was_frozen_beyond_its_lease_begins_nothing_when_it_wakes(
         world.run(incident)  # another worker carries it through
         assert len(world.ward.effects()) == 1
 
-    world.ledger = Between(ledger, "begin_attempt", frozen)
+    world.ledger = Between(ledger, "open_and_begin", frozen)
     frozen_engine = world.engine()
     while world.now(incident).phase is Phase.ACT:
         frozen_engine.move(incident)
@@ -68,7 +68,7 @@ def test_a_holder_that_was_frozen_after_the_effect_changes_nothing_when_it_wakes
 def test_nothing_begins_when_too_little_of_the_lease_is_left(world: World) -> None:
     incident = world.open("ward_one")
     world.run(incident, until=Phase.ACT)
-    world.ledger = Between(world.ledger, "begin_attempt", lambda: travel(world.url, 34))  # 6 s left, 5 + 2 wanted
+    world.ledger = Between(world.ledger, "open_and_begin", lambda: travel(world.url, 34))  # 6 s left, 5 + 2 wanted
     steps(world, incident, 4)
     assert world.ward.effects() == []
     assert world.run(incident).ending == "resolved"
@@ -79,7 +79,7 @@ def attempts(intents: list[Intent]) -> list[int]:
     return [intent.attempts for intent in intents]
 
 
-@pytest.mark.parametrize("call", ["begin_attempt", "mark_answered", "settle", "open_intent", "intents_of", "standing"])
+@pytest.mark.parametrize("call", ["open_and_begin", "mark_answered", "settle", "intents_of", "claim", "standing"])
 def test_a_ledger_that_goes_away_at_any_call_is_waited_for_and_nothing_is_done_twice(world: World, call: str) -> None:
     def away() -> None:
         raise Unavailable("the ledger went away")

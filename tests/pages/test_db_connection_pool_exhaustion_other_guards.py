@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import ClassVar
 
 from byteport.actions.pgbouncer import RaisePoolSize
-from byteport.engine.gate import Errand, Gate
+from byteport.engine.errand import Errand
+from byteport.engine.gate import Gate
 from byteport.engine.work import Work
 from byteport.grammar.plan import Do
 from byteport.model.units import hours

@@ -62,7 +62,8 @@ def test_what_was_begun_is_on_disk_with_all_that_was_decided_before_it(ledger: L
     world.move(incident, phase=Phase.ACT)
     seen, lease = world.claim(incident)
     assert world.ledger.take_locks(lease, [LockWanted(key="service:shop")]) is None
-    saved, kept = world.ledger.save_and_claim(Change(incident=seen.model_copy(update={"locked": True})), lease)
+    going_on = world.ledger.save_and_claim(Change(incident=seen.model_copy(update={"locked": True})), lease)
+    saved, kept = going_on.incident, going_on.lease
     intent = world.ledger.open_intent(world.new_intent(incident, once(), key="i1"), kept)
     world.ledger.begin_attempt(intent, kept, timedelta(seconds=5), "db_pool")
     world = ledger.crash()

@@ -1,4 +1,4 @@
-"""The two savings at the broker leave what is sent as it is."""
+"""What is saved at the broker leaves what is sent as it is, and loses nothing that a worker puts down."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from celery import Celery
 from kombu import Connection
+from redis import Redis
 
 from byteport.settings import Settings
 from workers.app import celery_settings
@@ -44,3 +45,25 @@ def test_what_is_published_arrives_once(connection: Connection) -> None:
             message.ack()
         with pytest.raises(queue.Empty):
             queue.get(block=False)
+
+
+def test_what_was_taken_is_kept_by_who_took_it_alone(connection: Connection, redis_url: str) -> None:
+    with connection.SimpleQueue("bench") as queue, Redis.from_url(redis_url) as server:
+        queue.put({"n": 1})
+        queue.get(timeout=5)
+        assert [key for key in server.scan_iter("*") if b"unacked" in key or key == b"bench"] == []
+
+
+def test_what_was_taken_and_not_done_goes_back_when_its_worker_stops(connection: Connection, redis_url: str) -> None:
+    queue = connection.SimpleQueue("bench")
+    for n in range(3):
+        queue.put({"n": n})
+    taken = [queue.get(timeout=5) for _ in range(3)]
+    taken[1].ack()
+    queue.close()
+    queue.channel.close()
+    another = Celery("another", broker=redis_url, set_as_current=False)
+    with another.connection_for_read() as other, other.SimpleQueue("bench") as left:
+        assert sorted(left.get(timeout=5).payload["n"] for _ in range(2)) == [0, 2]
+        with pytest.raises(left.Empty):
+            left.get(block=False)

@@ -36,14 +36,8 @@ def test_a_task_ends_before_its_claim_does(told: dict[str, Any]) -> None:
     assert told["task_soft_time_limit"] < told["task_time_limit"] < LEASE_SECONDS
 
 
-def test_a_message_is_handed_out_again_only_after_the_longest_task(told: dict[str, Any]) -> None:
-    longest = told["task_annotations"]["byteport.probe"]["time_limit"]
-    assert told["broker_transport_options"]["visibility_timeout"] == 120 > longest > PROBE_LIMIT
-
-
-def test_what_a_dead_worker_took_is_looked_for_often(told: dict[str, Any]) -> None:
-    options = told["broker_transport_options"]
-    assert options["unacked_restore_interval"] * options["unacked_restore_throttle"] <= 5
+def test_the_broker_keeps_no_copy_of_what_was_taken(told: dict[str, Any]) -> None:
+    assert told["broker_transport_options"]["ack_emulation"] is False
 
 
 def test_nobody_waits_for_ever_on_a_dead_line(told: dict[str, Any]) -> None:

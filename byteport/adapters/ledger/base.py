@@ -42,6 +42,12 @@ class Stored:
 ENDS: dict[str, type[Permanent | Stale]] = {"BP001": Stale, "BP002": Permanent}
 
 
+def word_of(refused: Permanent) -> str | None:
+    """The SQLSTATE that PostgreSQL gave, where it was PostgreSQL that refused."""
+    cause = refused.__cause__
+    return cause.sqlstate if isinstance(cause, psycopg.Error) else None
+
+
 @contextmanager
 def ended() -> Iterator[None]:
     """The functions' own words for why something is not done: BP001 a claim has passed on, BP002 it may not be."""
@@ -82,8 +88,14 @@ def now_of(cursor: Cursor) -> Any:
 
 def advise(cursor: Cursor, realm: str, keys: Sequence[str]) -> None:
     """Advisory locks on keys of one realm until the transaction ends, in sorted order so that none deadlock."""
-    ordered = sorted({f"{realm}:{clean(key)}" for key in keys})
-    cursor.execute("select pg_advisory_xact_lock(hashtextextended(key, 1)) from unnest(%s::text[]) as key", [ordered])
+    cursor.execute(
+        "select pg_advisory_xact_lock(hashtextextended(key, 1)) from unnest(%s::text[]) as key", [in_order(realm, keys)]
+    )
+
+
+def in_order(realm: str, keys: Sequence[str]) -> list[str]:
+    """The names of the locks, in the order in which everybody takes them."""
+    return sorted({f"{realm}:{clean(key)}" for key in keys})
 
 
 def append(cursor: Cursor, incident: str, events: Sequence[Event]) -> None:

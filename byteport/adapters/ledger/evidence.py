@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from byteport.adapters.ledger.base import Stored
-from byteport.adapters.ledger.moves import claiming, lease_of
+from byteport.adapters.ledger.moves import claimed_of, claiming
 from byteport.adapters.ledger.rows import Row, json, read_incident
 from byteport.records.change import Claimed, since_boot
 from byteport.records.evidence import Answer, GroupLease, Looked, StoredAnswer
+from byteport.records.incident import Incident
 
 _SEND = """
 update byteport.probe_groups g set sent_at = t.now, sendings = g.sendings + 1, token = null, taken_until = null
@@ -36,12 +37,14 @@ with t as materialized (select byteport.clock() as now), found as (
     where i.id = %(id)s and i.phase <> 'closed' and i.pending > 0 and g.incident = i.id and g.round = i.round
       and g.lease_seconds <= %(quick)s and byteport.to_send(g, t.now)
     order by g.grp limit %(most)s for no key update of g skip locked
-)
+), sent as (
 update byteport.probe_groups g set sent_at = t.now, sendings = g.sendings + 1,
     token = nextval('byteport.fencing') || '.' || replace(gen_random_uuid()::text, '-', ''),
     taken_until = t.now + make_interval(secs => g.lease_seconds)
 from found f, t where g.incident = f.incident and g.round = f.round and g.grp = f.grp
 returning g.*, t.now
+), taken as (select jsonb_agg(to_jsonb(g) order by g.grp) as leases from sent g)
+select i.*, taken.leases from byteport.incidents i, taken where i.id = %(id)s and taken.leases is not null
 """
 
 _STORE = "select stored, completes, its_phase from byteport.store_answers(%s, %s, %s)"
@@ -49,7 +52,7 @@ QUICK_SECONDS = 15.0
 
 _ANSWERS = "select * from byteport.answers_of(%s)"
 _STORE_AND_CLAIM = """
-select s.stored, s.completes, s.its_phase, s.answers, (s.incident).*
+select s.stored, s.completes, s.its_phase, s.known, (s.incident).*
 from byteport.store_and_claim(%s, %s, %s, %s, %s, %s, %s, %s) s
 """
 
@@ -92,13 +95,12 @@ class EvidenceRounds(Stored):
         looked = Looked(stored=row["stored"], completes_the_round=row["completes"], phase=row["its_phase"])
         if row["id"] is None:
             return looked, None
-        answers = tuple(StoredAnswer.model_validate(one) for one in row["answers"])
-        return looked, Claimed(incident=read_incident(row), lease=lease_of(row, asked_at), answers=answers)
+        return looked, claimed_of(row, asked_at)
 
-    def take_quick_groups(self, incident_id: str, most: int) -> list[GroupLease]:
+    def take_quick_groups(self, incident_id: str, most: int) -> tuple[Incident, list[GroupLease]] | None:
         """What was sent to another before and is sent here again loses its taker, as in `groups_to_send`."""
-        found = self.rows(_TAKE_QUICK, {"id": incident_id, "most": most, "quick": QUICK_SECONDS})
-        return [_lease_of(row) for row in sorted(found, key=lambda row: str(row["grp"]))]
+        row = self.row(_TAKE_QUICK, {"id": incident_id, "most": most, "quick": QUICK_SECONDS})
+        return None if row is None else (read_incident(row), [_lease_of(one) for one in row["leases"]])
 
     def answers(self, incident_id: str) -> list[StoredAnswer]:
         return [StoredAnswer.model_validate(row) for row in self.rows(_ANSWERS, [incident_id])]

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, LiteralString
+from typing import Any
 
 import structlog
 
-from byteport.adapters.ledger.base import Stored, advise
-from byteport.adapters.ledger.connection import Connection, Cursor
-from byteport.adapters.ledger.orders import PROMOTIONS
+from byteport.adapters.ledger.base import Stored, in_order
+from byteport.adapters.ledger.connection import Cursor
 from byteport.adapters.ledger.rows import Row, as_text, clean, state_text
 from byteport.adapters.ledger.signals import admit, new_id, new_incident, story_of
 from byteport.errors import Unavailable
@@ -31,50 +30,8 @@ Key = tuple[str, str]
 _SOME_DAY = datetime(2000, 1, 1, tzinfo=UTC)
 _STATES: dict[tuple[str, str, Mode], str] = {}
 
-_KNOWN = """
-select s.source, s.event_id, s.incident from byteport.signals s
-join unnest(%s::text[], %s::text[]) as e (source, event_id)
-  on s.source = e.source and s.event_id = e.event_id and s.resolved = false
-"""
-_PLACED = """
-select t.kind, t.key, within, coordinates from byteport.targets t
-join unnest(%s::text[], %s::text[]) as a (kind, key) on t.kind = a.kind and t.key = a.key
-"""
-_LOCKED = """
-select i.id, i.runbook, i.target_key, i.phase, i.mode, i.severity from byteport.incidents i
-join unnest(%s::text[], %s::text[]) as f (runbook, target_key)
-  on i.runbook = f.runbook and i.target_key = f.target_key and i.phase <> 'closed'
-order by i.id for no key update of i skip locked
-"""
-_OPEN = """
-select i.runbook, i.target_key from byteport.incidents i
-join unnest(%s::text[], %s::text[]) as f (runbook, target_key)
-  on i.runbook = f.runbook and i.target_key = f.target_key and i.phase <> 'closed'
-"""
-_OPENED = """
-insert into byteport.incidents (id, runbook, page, target_kind, target_key, phase, mode, severity, due_at, opened_at,
-                                last_signal_at, signal, state)
-select id, runbook, page, kind, key, 'open', mode, severity, now, now, now, signal, state
-from json_to_recordset(%s::json) as n (id text, runbook text, page text, kind text, key text, mode text,
-    severity text, now timestamptz, signal jsonb, state jsonb)
-"""
-_ABSORBED = """
-update byteport.incidents i set
-    signals_seen = signals_seen + n.heard, last_signal_at = byteport.clock(), clear_since = null, severity = n.severity,
-    nudges = nudges + case when n.nudge then n.heard else 0 end,
-    due_at = case when n.nudge then least(due_at, byteport.clock()) else due_at end,
-    woken_at = case when n.nudge then null else woken_at end
-from json_to_recordset(%s::json) as n (id text, heard integer, severity text, nudge boolean) where i.id = n.id
-"""
-_SIGNALS = """
-insert into byteport.signals (incident, source, event_id, resolved, received_at, signal)
-select incident, source, nullif(event_id, ''), false, byteport.clock(), signal
-from json_to_recordset(%s::json) as n (incident text, source text, event_id text, signal jsonb)
-"""
-_EVENTS = """
-insert into byteport.events (incident, kind, text, data)
-select incident, 'signal', text, data from json_to_recordset(%s::json) as n (incident text, text text, data jsonb)
-"""
+_LOOK_IN = "select * from byteport.look_in(%s, %s, %s, %s, %s, %s, %s, %s)"
+_WRITE_IN = "select byteport.write_in(%s, %s, %s, %s)"
 
 
 @dataclass
@@ -164,25 +121,25 @@ def _looked(cursor: Cursor, openings: Sequence[Opening], *, locking: bool = True
     signals, keys = [one.signal for one in openings], sorted({_key(opening) for opening in openings})
     targets = {(str(one.target.kind), clean(one.target.key)): one.target for one in signals}
     told = sorted({_event(one) for one in signals if one.event_id})
-    columns = [[runbook for runbook, _ in keys], [clean(key) for _, key in keys]]
-    connection: Connection = cursor.connection
-    with connection.pipeline():
-        if locking:
-            advise(cursor, "event", [":".join(event) for event in told])
-            advise(cursor, "fingerprint", [":".join(key) for key in keys])
-        known = connection.execute(_KNOWN, [[source for source, _ in told], [event for _, event in told]])
-        locked = connection.execute(_LOCKED if locking else _OPEN, columns)
-        every = connection.execute(_OPEN, columns)
-        placed = connection.execute(_PLACED, [[kind for kind, _ in targets], [key for _, key in targets]])
-        promoted = connection.execute(PROMOTIONS)
-        clock = connection.execute("select byteport.clock() as now")
-    rows: dict[Key, Row] = {_key_of(row): row for row in locked.fetchall()}
+    first, then = [":".join(event) for event in told], [":".join(key) for key in keys]
+    cursor.execute(
+        _LOOK_IN,
+        [
+            [*in_order("event", first), *in_order("fingerprint", then)] if locking else [],
+            [source for source, _ in told], [event for _, event in told],
+            [runbook for runbook, _ in keys], [clean(key) for _, key in keys],
+            [kind for kind, _ in targets], [key for _, key in targets], locking,
+        ],
+    )  # fmt: skip
+    (found,) = cursor.fetchall()
+    opened: dict[Key, Row] = {_key_of(row): row for row in found["opened"] or ()}
+    rows = {_key_of(row): row for row in found["locked"] or ()} if locking else opened
     return _Looked(
-        events={(row["source"], row["event_id"]): row["incident"] for row in known.fetchall()},
+        events={(row["source"], row["event_id"]): row["incident"] for row in found["known"] or ()},
         rows=rows,
-        held={_key_of(row) for row in every.fetchall()} - rows.keys(),
-        seen=_seen(targets, placed.fetchall(), promoted.fetchall()),
-        now=clock.fetchall()[0]["now"],
+        held=opened.keys() - rows.keys(),
+        seen=_seen(targets, found["placed"] or (), found["promoted"] or ()),
+        now=found["now"],
     )
 
 
@@ -220,20 +177,15 @@ def _planned(opening: Opening, rows: Mapping[Key, Row], writing: _Writing, now: 
 
 
 def _write(cursor: Cursor, writing: _Writing) -> None:
-    """In one round trip; an error of any of them raises at its end."""
+    """In one round trip."""
     absorbed = [
         as_text({"id": one.id, "heard": one.heard, "severity": one.severity, "nudge": one.nudge})
         for one in writing.absorbing.values()
         if one.heard
     ]
-    steps: list[tuple[LiteralString, list[str]]] = [
-        (_OPENED, writing.opened), (_ABSORBED, absorbed), (_SIGNALS, writing.signals), (_EVENTS, writing.events),
-    ]  # fmt: skip
-    connection: Connection = cursor.connection
-    with connection.pipeline():
-        for statement, lines in steps:
-            if lines:
-                connection.execute(statement, [f"[{','.join(lines)}]"])
+    every = (writing.opened, absorbed, writing.signals, writing.events)
+    if writing.signals:
+        cursor.execute(_WRITE_IN, [f"[{','.join(lines)}]" for lines in every])
 
 
 def _told_once(openings: Sequence[Opening]) -> list[int]:

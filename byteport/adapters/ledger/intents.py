@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from byteport.adapters.ledger.base import Stored, ended
+from byteport.adapters.ledger.base import Stored, ended, word_of
 from byteport.adapters.ledger.connection import Cursor
 from byteport.adapters.ledger.recount import asking, counted, refusal_of, spent
 from byteport.adapters.ledger.rows import Row, clean, intent_of, json, obligation_of
@@ -23,12 +23,17 @@ _OPEN = """
 select o.word, o.n, o.used, o.frees_at, o.epoch, (o.intent).*
 from byteport.open_intent(%s) o
 """
+_OPEN_AND_BEGIN = """
+select o.word, o.n, o.used, o.frees_at, o.epoch, (o.intent).*
+from byteport.open_and_begin(%s, %s, %s) o
+"""
 _BEGIN = "select b.word, (b.intent).* from byteport.begin_intent(%s, %s, %s, %s, %s, %s) b"
 _ANSWERED = """
 update byteport.intents set answered_at = coalesce(answered_at, byteport.clock()), effect = %s
 where key = %s and outcome is null returning *
 """
 _PAUSES = "select who, why from byteport.pauses where ended_at is null and runbook = any(%s) order by id"
+IS_PAUSED = "BP005"
 ENDED = {
     "unknown": "it was never opened",
     "settled": "it is settled",
@@ -59,6 +64,20 @@ class Intents(Stored):
         if row["word"] in ("outdated", "overspent"):
             raise refusal_of(row, new.claims, new.grant)
         return intent_of(row)
+
+    def open_and_begin(self, new: NewIntent, lease: Lease, timeout: timedelta, runbook: str) -> tuple[Intent, bool]:
+        if new.incident != lease.incident:
+            raise BadInput("intent.incident", f"{lease.incident}, got {new.incident}")
+        try:
+            with ended():
+                (row,) = self.rows(_OPEN_AND_BEGIN, [json(_opening(new, lease)), timeout, runbook])
+        except Permanent as refused:
+            if word_of(refused) != IS_PAUSED:
+                raise
+            raise Paused(_paused(self.rows(_PAUSES, [["", runbook]]))) from refused
+        if row["word"] in ("outdated", "overspent"):
+            raise refusal_of(row, new.claims, new.grant)
+        return intent_of(row), row["word"] == "begun"
 
     def begin_attempt(self, intent: Intent, lease: Lease, timeout: timedelta, runbook: str) -> Intent:
         """Stale also where less than `timeout` and 2 s are left, or another attempt has begun since `intent` was read.

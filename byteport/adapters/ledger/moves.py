@@ -8,18 +8,22 @@ from typing import Any
 
 from byteport.adapters.ledger.base import Stored, append, lock_as_holder, lock_incident, now_of, renew_locks
 from byteport.adapters.ledger.connection import Cursor
-from byteport.adapters.ledger.rows import Row, clean, read_incident
+from byteport.adapters.ledger.rows import Row, clean, known_of, read_incident
 from byteport.adapters.processes import is_dead, this_machine, this_process
-from byteport.records.change import Lease, since_boot
+from byteport.records.change import Claimed, Lease, since_boot
 from byteport.records.event import Event
 from byteport.records.incident import Incident, Phase
 from byteport.stores_abandoned import Due, Orphan
 
 _CLAIM = "select *, claimed_at as now from byteport.claim(%s, %s, %s, %s, %s, %s)"
 
+_CLAIM_AND_READ = "select c.known, (c.incident).* from byteport.claim_and_read(%s, %s, %s, %s, %s, %s) c"
+
+# What is claimed is due, whatever comes meanwhile; so it is found along the index of what is.
 _HELD_HERE = """
-select lease_token, claimed_by from byteport.incidents
-where phase <> 'closed' and claimed_by <> '' and starts_with(claimed_by, %(machine)s) and lease_until > byteport.clock()
+with t as materialized (select byteport.clock() as now)
+select lease_token, claimed_by from t, byteport.incidents
+where phase <> 'closed' and due_at <= t.now and starts_with(claimed_by, %(machine)s) and lease_until > t.now
 """
 
 # Locked first, and read afterwards: an attempt that began at this very moment is seen.
@@ -52,6 +56,13 @@ class Moves(Stored):
         if row is None:
             return None
         return read_incident(row), lease_of(row, asked_at)
+
+    def claim_and_read(
+        self, incident_id: str, pages: Sequence[str], driver: str, phases: Sequence[str], for_hands: Sequence[str]
+    ) -> Claimed | None:
+        asked_at = since_boot()
+        row = self.row(_CLAIM_AND_READ, [incident_id, *claiming(pages, driver, phases, for_hands)])
+        return None if row is None or row["id"] is None else claimed_of(row, asked_at)
 
     def renew(self, lease: Lease) -> Lease:
         def extend(cursor: Cursor) -> Lease:
@@ -129,6 +140,11 @@ def lease_of(row: Row, asked_at: float) -> Lease:
     return Lease(
         incident=row["id"], token=row["lease_token"], until=row["lease_until"], now=row["claimed_at"], asked_at=asked_at
     )
+
+
+def claimed_of(row: Row, asked_at: float) -> Claimed:
+    """A row of an incident with its claim, and `known` beside it."""
+    return Claimed(incident=read_incident(row), lease=lease_of(row, asked_at), known=known_of(row.get("known") or {}))
 
 
 def _let_go(cursor: Cursor, tokens: Sequence[str]) -> list[Row]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from json import dumps
 from typing import Any
 
@@ -13,7 +13,10 @@ from pydantic_core import to_jsonable_python
 
 from byteport.errors import BadRunbook
 from byteport.model.signal import Signal
+from byteport.records.change import Known
 from byteport.records.delivery import Delivery, Message
+from byteport.records.event import StoredEvent
+from byteport.records.evidence import StoredAnswer
 from byteport.records.incident import Incident
 from byteport.records.intent import Intent, Obligation
 from byteport.redaction import redact_text
@@ -177,6 +180,20 @@ def intent_of(row: Row) -> Intent:
 def obligation_of(row: Row) -> Obligation:
     fields = {name: row[name] for name in ("id", "incident", "intent", "step", "move", "undo", "state")}
     return Obligation.model_validate({**fields, "by": row["by_at"]})
+
+
+READS: Mapping[str, Callable[[Row], Any]] = {
+    "answers": StoredAnswer.model_validate,
+    "intents": intent_of,
+    "owed": obligation_of,
+    "events": StoredEvent.model_validate,
+}
+
+
+def known_of(read: Mapping[str, Sequence[Row]]) -> Known:
+    """What `byteport.known_of` has read."""
+    parts: dict[str, Any] = {name: tuple(map(READS[name], rows)) for name, rows in read.items()}
+    return Known(**parts)
 
 
 def delivery_of(row: Row) -> Delivery:

@@ -8,17 +8,20 @@ from typing import Any
 from byteport.adapters.ledger.base import Stored, ended, lock_as_holder
 from byteport.adapters.ledger.connection import Cursor
 from byteport.adapters.ledger.intents import settle_obligation
+from byteport.adapters.ledger.moves import claimed_of
 from byteport.adapters.ledger.outbox import as_posted
 from byteport.adapters.ledger.rows import Row, json, read_incident, state_of
 from byteport.adapters.ledger.signals import admit
 from byteport.errors import Permanent, Stale
-from byteport.records.change import Change, Lease, since_boot
+from byteport.records.change import Change, Claimed, Lease, since_boot
 from byteport.records.event import Event
+from byteport.records.evidence import StoredAnswer
 from byteport.records.incident import Incident, Phase
 from byteport.stores_signals import Opening
 
 # What the claim has not read of `nudges` and `commands` came while the move was made: it stays due, they stay unread.
-_SAVE = "select s.*, s.claimed_at as now from byteport.save_move(%(move)s) s"
+_SAVE = "select s.* from byteport.save_move(%(move)s) s"
+_SAVE_AND_READ = "select s.known, (s.incident).* from byteport.save_and_read(%(move)s) s"
 
 # Nothing is posted where the move is not saved.
 _POSTING = """
@@ -34,24 +37,31 @@ class Saving(Stored):
         """Raises Stale also when a signal came during the last move: the claim ends and the move is repeated."""
         return read_incident(self._saved(change, lease, goes_on=False))
 
-    def save_and_claim(self, change: Change, lease: Lease) -> tuple[Incident, Lease]:
+    def save_and_claim(self, change: Change, lease: Lease, answers: tuple[StoredAnswer, ...] | None = None) -> Claimed:
         asked_at = since_boot()
-        row = self._saved(change, lease, goes_on=True)
-        going_on = lease.model_copy(update={"until": row["lease_until"], "now": row["now"], "asked_at": asked_at})
-        return read_incident(row), going_on
+        kept = claimed_of(self._saved(change, lease, goes_on=True, unread=answers is None), asked_at)
+        if answers is None:
+            return kept
+        return kept.model_copy(update={"known": kept.known.model_copy(update={"answers": answers})})
 
-    def _saved(self, change: Change, lease: Lease, *, goes_on: bool) -> Row:
+    def _saved(self, change: Change, lease: Lease, *, goes_on: bool, unread: bool = False) -> Row:
         """A move that leaves nothing but the incident and its journal is one statement; else a transaction."""
-        asked = _asked(change, lease, goes_on=goes_on)
+        asked = _asked(change, lease, goes_on=goes_on) | {"unread": unread}
         has_more = change.child or change.settled
         with ended():
             if has_more:
                 found = self.run(lambda cursor: _with_the_rest(cursor, change, lease, asked))
             else:
-                found = self.row(_SAVE_AND_POST if change.messages else _SAVE, _parameters(asked, change))
-        if found is None:
+                found = self.row(_statement(change, goes_on=goes_on), _parameters(asked, change))
+        if found is None or found["id"] is None:
             raise Stale(f"a signal came while {lease.incident} was being closed")
         return found
+
+
+def _statement(change: Change, *, goes_on: bool) -> str:
+    if change.messages:
+        return _SAVE_AND_POST
+    return _SAVE_AND_READ if goes_on else _SAVE
 
 
 def _asked(change: Change, lease: Lease, *, goes_on: bool) -> dict[str, Any]:
@@ -100,8 +110,9 @@ def _with_the_rest(cursor: Cursor, change: Change, lease: Lease, asked: dict[str
         raise Stale(f"{row['id']} has moved on to version {row['version']}, this is {change.incident.version}")
     told = [*change.events, *_hand_over(cursor, change, row)]
     move = asked | {"events": list(map(dict, told))}
-    cursor.execute((_SAVE_AND_POST if change.messages else _SAVE).encode(), _parameters(move, change))
-    if (saved := cursor.fetchone()) is None:
+    cursor.execute(_statement(change, goes_on=asked["goes_on"]).encode(), _parameters(move, change))
+    saved = cursor.fetchone()
+    if saved is None or saved["id"] is None:
         return None
     for settlement in change.settled:
         settle_obligation(cursor, settlement)
