@@ -92,7 +92,7 @@ CONNECTION: dict[str, Any] = {
     "task_publish_retry": True,
     "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.2},
     "broker_transport_options": {
-        # What a worker has taken it remembers itself, and puts back when it stops. A copy at the broker, in case it dies,
+        # What a worker has taken it remembers itself, and puts back when it stops. A copy at the broker, for its death,
         # costs a third of taking a message, and would come back later than the sweeper rings: 120 s against 10 s.
         "ack_emulation": False,
         # Without these a publish waits for ever on a dead line, and a consumer on a half-open one.

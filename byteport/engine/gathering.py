@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -22,6 +24,7 @@ from byteport.records.evidence import Answer, StoredAnswer
 from byteport.redaction import redact
 
 MOST_BYTES = 256 * 1024
+MOST_AT_ONCE = 512  # probes of one process, hanging ones among them; more wait, and time out
 
 
 def gather(
@@ -88,12 +91,16 @@ def ask_all(
     group that hangs costs its longest time-out, not the sum."""
     began = time.monotonic()
     specs = [field for name, field in fields_of(page.evidence).items() if name in names]
-    pool = ThreadPoolExecutor(max_workers=max(1, len(specs)), thread_name_prefix="probe")
-    try:
-        asked = [(spec, pool.submit(ask, spec, target, readers, options)) for spec in specs]
-        return [_answered(spec, future, began) for spec, future in asked]
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    askers = _askers(os.getpid())
+    asked = [(spec, askers.submit(ask, spec, target, readers, options)) for spec in specs]
+    return [_answered(spec, future, began) for spec, future in asked]
+
+
+@lru_cache(maxsize=1)
+def _askers(_process: int) -> ThreadPoolExecutor:
+    """This process's threads for probes. One is started where none is idle, so that a probe that hangs keeps no other
+    waiting; starting one for each probe costs more than most probes do."""
+    return ThreadPoolExecutor(max_workers=MOST_AT_ONCE, thread_name_prefix="probe")
 
 
 def _answered(spec: Field, future: Future[Answer], began: float) -> Answer:
@@ -103,6 +110,7 @@ def _answered(spec: Field, future: Future[Answer], began: float) -> Answer:
         answer = future.result(timeout=max(0.0, began + limit - time.monotonic()))
         if answer.duration_ms <= limit * 1000:
             return answer
+    future.cancel()  # one that nobody has begun to ask is not asked any more
     return Answer(
         field=spec.name,
         duration_ms=limit * 1000,

@@ -30,7 +30,8 @@ def taking(change: Change, page: Runbook) -> Change:
         return change
     if not {name for names in look.groups.values() for name in names} <= fields_of(page.evidence).keys():
         return change
-    return change.with_(taken={name: f"here.{secrets.token_hex(16)}" for name in look.groups})
+    token = f"here.{secrets.token_hex(16)}"
+    return change.model_copy(update={"taken": dict.fromkeys(look.groups, token)})
 
 
 def leases(change: Change, saved: Incident, now: datetime) -> Sequence[GroupLease]:

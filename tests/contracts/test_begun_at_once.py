@@ -49,7 +49,8 @@ def test_what_another_has_begun_is_not_begun_again(world):
 
 def test_of_many_at_once_one_begins(world):
     incident, lease = world.acting()
-    answers = race([lambda: at_once(world, incident, lease, once())] * 6)
+    new = world.new_intent(incident, once(), key="i1")
+    answers = race([lambda: world.ledger.open_and_begin(new, lease, FIVE, RUNBOOK)] * 6)
     assert sorted(begun for _, begun in answers) == [False] * 5 + [True]
 
 

@@ -52,7 +52,7 @@ QUICK_SECONDS = 15.0
 
 _ANSWERS = "select * from byteport.answers_of(%s)"
 _STORE_AND_CLAIM = """
-select s.stored, s.completes, s.its_phase, s.known, (s.incident).*
+select s.stored, s.completes, s.its_phase, s.answers, s.intents, s.owed, s.events, (s.incident).*
 from byteport.store_and_claim(%s, %s, %s, %s, %s, %s, %s, %s) s
 """
 

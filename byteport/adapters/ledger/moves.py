@@ -17,7 +17,9 @@ from byteport.stores_abandoned import Due, Orphan
 
 _CLAIM = "select *, claimed_at as now from byteport.claim(%s, %s, %s, %s, %s, %s)"
 
-_CLAIM_AND_READ = "select c.known, (c.incident).* from byteport.claim_and_read(%s, %s, %s, %s, %s, %s) c"
+_CLAIM_AND_READ = """
+select c.answers, c.intents, c.owed, c.events, (c.incident).* from byteport.claim_and_read(%s, %s, %s, %s, %s, %s) c
+"""
 
 # What is claimed is due, whatever comes meanwhile; so it is found along the index of what is.
 _HELD_HERE = """
@@ -143,8 +145,8 @@ def lease_of(row: Row, asked_at: float) -> Lease:
 
 
 def claimed_of(row: Row, asked_at: float) -> Claimed:
-    """A row of an incident with its claim, and `known` beside it."""
-    return Claimed(incident=read_incident(row), lease=lease_of(row, asked_at), known=known_of(row.get("known") or {}))
+    """A row of an incident with its claim, and what `byteport.known_of` has read beside it."""
+    return Claimed(incident=read_incident(row), lease=lease_of(row, asked_at), known=known_of(row))
 
 
 def _let_go(cursor: Cursor, tokens: Sequence[str]) -> list[Row]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from json import dumps
 from typing import Any
 
@@ -190,9 +190,10 @@ READS: Mapping[str, Callable[[Row], Any]] = {
 }
 
 
-def known_of(read: Mapping[str, Sequence[Row]]) -> Known:
-    """What `byteport.known_of` has read."""
-    parts: dict[str, Any] = {name: tuple(map(READS[name], rows)) for name, rows in read.items()}
+def known_of(row: Row) -> Known:
+    """What `byteport.known_of` has read; what it has not stays unknown."""
+    read = {name: row.get(name) for name in READS}
+    parts: dict[str, Any] = {name: tuple(map(READS[name], rows)) for name, rows in read.items() if rows is not None}
     return Known(**parts)
 
 

@@ -21,7 +21,7 @@ from byteport.stores_signals import Opening
 
 # What the claim has not read of `nudges` and `commands` came while the move was made: it stays due, they stay unread.
 _SAVE = "select s.* from byteport.save_move(%(move)s) s"
-_SAVE_AND_READ = "select s.known, (s.incident).* from byteport.save_and_read(%(move)s) s"
+_SAVE_AND_READ = "select s.answers, s.intents, s.owed, s.events, (s.incident).* from byteport.save_and_read(%(move)s) s"
 
 # Nothing is posted where the move is not saved.
 _POSTING = """

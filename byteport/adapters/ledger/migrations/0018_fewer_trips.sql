@@ -28,70 +28,191 @@ begin
     end if;
 end $$;
 
+-- The end of a move, as before, from one object: what its parts were taken out for cost more than what is done with them.
+drop function byteport.save_move(jsonb);
+drop function byteport.save_move(
+    text, text, bigint, text, text, text, text, text, jsonb, timestamptz, text, text, text, timestamptz, timestamptz, integer, boolean, boolean, text[], text[], jsonb[], boolean, jsonb, double precision, double precision, jsonb, jsonb, text, boolean, boolean);
+create function byteport.save_move(m jsonb) returns setof byteport.incidents language plpgsql as $$
+declare
+    of_incident constant text := m ->> 'id';
+    new_phase constant text := m ->> 'phase';
+    new_due constant timestamptz := (m ->> 'due_at')::timestamptz;
+    goes_on constant boolean := (m ->> 'goes_on')::boolean;
+    looks constant boolean := (m ->> 'looks')::boolean;
+    lease constant double precision := (m ->> 'lease')::double precision;
+    tokens constant jsonb := m -> 'tokens';
+    known record;
+    now timestamptz;
+    open_ones text;
+    groups integer := 0;
+    due timestamptz := new_due;
+    pends integer;
+begin
+    select id, phase, lease_token, version, round, pending, signals_seen, signals_read into known
+    from byteport.incidents where id = of_incident for no key update;
+    if not found or known.lease_token is distinct from m ->> 'token' or known.phase = 'closed' then
+        raise exception 'the claim on % has passed on', of_incident using errcode = 'BP001';
+    end if;
+    if known.version <> (m ->> 'version')::bigint then
+        raise exception '% has moved on to version %, this is %', of_incident, known.version, m ->> 'version'
+            using errcode = 'BP001';
+    end if;
+    if not (m ->> 'at_once')::boolean then
+        perform byteport.not_at_once();
+    end if;
+    now := byteport.clock();
+    if new_phase = 'closed' then
+        select string_agg(what, ', ') into open_ones from (
+            select 'intent ' || move || ' (' || key || ')' as what from byteport.intents
+            where incident = of_incident and outcome is null
+            union all
+            select 'undo of ' || move || ' (' || id || ')' from byteport.obligations
+            where incident = of_incident and state = 'owed' and begun_at is not null) o;
+        if open_ones is not null then
+            raise exception '% cannot be closed over %', of_incident, open_ones using errcode = 'BP002';
+        end if;
+        if known.signals_seen > known.signals_read then
+            update byteport.incidents set lease_token = null, lease_until = null, claimed_by = '', woken_at = null,
+                claims_in_vain = 0, due_at = least(due_at, now)
+            where id = of_incident;
+            return;
+        end if;
+    end if;
+    if looks then
+        insert into byteport.probe_groups (
+            incident, round, grp, fields, lease_seconds, token, sent_at, sendings, taken_until)
+        select of_incident, known.round + 1, g.name, array(select jsonb_array_elements_text(g.fields)), lease,
+            tokens ->> g.name, case when tokens ? g.name then now end, (tokens ? g.name)::integer,
+            case when tokens ? g.name then now + make_interval(secs => lease) end
+        from jsonb_each(m -> 'groups') as g (name, fields);
+        get diagnostics groups = row_count;
+        -- a round without a later date is due at its deadline; one that asks nobody is due at once
+        due := case when groups = 0 then least(new_due, now) when new_due > now then new_due
+                    else now + make_interval(secs => (m ->> 'deadline')::double precision) end;
+        pends := groups;
+    else
+        -- what is still out, never more than the row has: answers came meanwhile; a phase that is left takes its round along
+        pends := case when new_phase = known.phase then least(known.pending, (m ->> 'pending')::integer) else 0 end;
+    end if;
+    if (m ->> 'lets_go')::boolean or new_phase = 'closed' then
+        delete from byteport.locks where incident = of_incident;
+    elsif (m ->> 'locked')::boolean then
+        update byteport.locks set until = now + interval '15 minutes' where incident = of_incident;
+    end if;
+    insert into byteport.events (incident, kind, text, data)
+    select of_incident, e.line ->> 'kind', e.line ->> 'text', e.line -> 'data'
+    from jsonb_array_elements(m -> 'events') with ordinality as e (line, n) order by e.n;
+    if jsonb_typeof(m -> 'story') = 'object' then
+        insert into byteport.postmortems (incident, record, markdown, written_at)
+        values (of_incident, m -> 'story', m ->> 'story_text', now)
+        on conflict (incident) do update
+        set record = excluded.record, markdown = excluded.markdown, written_at = excluded.written_at;
+    end if;
+    return query update byteport.incidents set
+        page = m ->> 'page', phase = new_phase, mode = m ->> 'mode', round = known.round + looks::integer, pending = pends,
+        ending = m ->> 'ending', reason = m ->> 'reason', version = version + 1, state = m -> 'state',
+        due_at = case when nudges > nudges_read then least(due, claimed_at) else due end,
+        command = case when commands > commands_read then command else m ->> 'command' end,
+        command_by = case when commands > commands_read then command_by else m ->> 'command_by' end,
+        command_why = case when commands > commands_read then command_why else m ->> 'command_why' end,
+        acted_at = coalesce(acted_at, (m ->> 'acted_at')::timestamptz),
+        escalated_at = coalesce((m ->> 'escalated_at')::timestamptz, escalated_at),
+        closed_at = case when new_phase = 'closed' then now end, woken_at = null,
+        lease_token = case when goes_on then lease_token end,
+        lease_until = case when goes_on then now + interval '40 seconds' end,
+        claimed_by = case when goes_on then claimed_by else '' end,
+        claimed_at = case when goes_on then now else claimed_at end,
+        claims_in_vain = goes_on::integer,
+        nudges_read = case when goes_on then nudges else nudges_read end,
+        signals_read = case when goes_on then signals_seen else signals_read end,
+        commands_read = case when goes_on then commands else commands_read end,
+        driver_until = case when driver <> '' then now + interval '60 seconds' end
+    where id = of_incident
+    returning *;
+end $$;
+
+-- Whether so many were opened at all is asked first, which is no and costs little but in a storm.
+create or replace function byteport.storm_until(of_runbook text, at_most integer, now timestamptz) returns timestamptz
+language sql stable as $$
+    with since as (
+        select greatest(now - interval '15 minutes',
+                        (select max(at) from byteport.storms_ended where runbook = of_runbook)) as at
+    ), opened as (
+        select opened_at, lag(opened_at, at_most) over (order by opened_at) as earlier
+        from byteport.incidents, since where runbook = of_runbook and opened_at > since.at
+    )
+    select case when (
+            select count(*) from (
+                select from byteport.incidents, since where runbook = of_runbook and opened_at > since.at limit at_most + 1) as n
+        ) > at_most
+        then (select max(earlier) + interval '15 minutes' from opened where opened_at - earlier < interval '5 minutes') end
+$$;
+
 -- A claim changes nothing that is indexed any more, so that it rewrites the row alone: what is claimed is due, and is found
 -- among what is due.
 drop index byteport.claims_by_holder;
 
 -- What the next move of an incident will ask for, by its phase; each question sees what was committed until then.
-create function byteport.known_of(of_incident text, its_phase text, unread boolean default true) returns jsonb
+create function byteport.known_of(
+    of_incident text, its_phase text, unread boolean, out answers json, out intents json, out owed json, out events json)
 language plpgsql as $$
-declare
-    known jsonb := '{}';
 begin
     if unread and its_phase <> 'open' then
-        known := jsonb_build_object('answers', (
-            select coalesce(jsonb_agg(to_jsonb(a)), '[]') from byteport.answers_of(of_incident) a));
+        answers := (select coalesce(json_agg(to_json(a)), '[]') from byteport.answers_of(of_incident) a);
     end if;
-    if its_phase in ('act', 'verify', 'escalate', 'write_up') then
-        known := known || jsonb_build_object('intents', (
-            select coalesce(jsonb_agg(to_jsonb(n) order by n.opened_at, n.step, n.direction), '[]')
-            from byteport.intents n where n.incident = of_incident));
+    if its_phase in ('act', 'escalate', 'write_up') then
+        intents := (
+            select coalesce(json_agg(to_json(n) order by n.opened_at, n.step, n.direction), '[]')
+            from byteport.intents n where n.incident = of_incident);
     end if;
     if its_phase in ('escalate', 'write_up') then
-        known := known || jsonb_build_object('owed', (
-            select coalesce(jsonb_agg(to_jsonb(o) order by o.step desc), '[]') from byteport.obligations o
-            where o.incident = of_incident and o.state = 'owed' and o.begun_at is not null));
+        owed := (
+            select coalesce(json_agg(to_json(o) order by o.step desc), '[]') from byteport.obligations o
+            where o.incident = of_incident and o.state = 'owed' and o.begun_at is not null);
     end if;
     if its_phase = 'write_up' then
-        known := known || jsonb_build_object('events', (
-            select coalesce(jsonb_agg(to_jsonb(e) order by e.seq), '[]') from byteport.events e where e.incident = of_incident));
+        events := (
+            select coalesce(json_agg(to_json(e) order by e.seq), '[]') from byteport.events e where e.incident = of_incident);
     end if;
-    return known;
 end $$;
 
 -- `claim`, and what the move will ask for.
 create function byteport.claim_and_read(
     of_incident text, pages text[], holder text, of_driver text, phases text[], for_hands text[],
-    out incident byteport.incidents, out known jsonb) language plpgsql as $$
+    out incident byteport.incidents, out answers json, out intents json, out owed json, out events json)
+language plpgsql as $$
 begin
     select c.* into incident from byteport.claim(of_incident, pages, holder, of_driver, phases, for_hands) c;
     if incident.id is not null then
-        known := byteport.known_of(of_incident, incident.phase);
+        select k.* into answers, intents, owed, events from byteport.known_of(of_incident, incident.phase, true) k;
     end if;
 end $$;
 
 -- `save_move` of a move that goes on, and what the next one will ask for.
-create function byteport.save_and_read(m jsonb, out incident byteport.incidents, out known jsonb) language plpgsql as $$
+create function byteport.save_and_read(
+    m jsonb, out incident byteport.incidents, out answers json, out intents json, out owed json, out events json)
+language plpgsql as $$
 begin
     select s.* into incident from byteport.save_move(m) s;
     if incident.id is not null then
-        known := byteport.known_of(incident.id, incident.phase, (m ->> 'unread')::boolean);
+        select k.* into answers, intents, owed, events
+        from byteport.known_of(incident.id, incident.phase, (m ->> 'unread')::boolean) k;
     end if;
 end $$;
 
--- As before, with what the next move will ask for beside the answers.
+-- As before, with whatever else the next move will ask for beside the answers.
 drop function byteport.store_and_claim;
 create function byteport.store_and_claim(
     of_incident text, of_round integer, answered jsonb, pages text[], holder text, of_driver text, phases text[],
     for_hands text[], out stored boolean, out completes boolean, out its_phase text, out incident byteport.incidents,
-    out known jsonb) language plpgsql as $$
+    out answers json, out intents json, out owed json, out events json) language plpgsql as $$
 begin
     select s.stored, s.completes, s.its_phase into stored, completes, its_phase
     from byteport.store_answers(of_incident, of_round, answered) s;
     if completes then
         select c.* into incident from byteport.claim(of_incident, pages, holder, of_driver, phases, for_hands) c;
         if incident.id is not null then
-            known := byteport.known_of(of_incident, incident.phase);
+            select k.* into answers, intents, owed, events from byteport.known_of(of_incident, incident.phase, true) k;
         end if;
     end if;
 end $$;
@@ -130,31 +251,31 @@ end $$;
 -- the targets are, and the promotions that stand.
 create function byteport.look_in(
     locks text[], sources text[], event_ids text[], runbooks text[], keys text[], kinds text[], names text[], locking boolean,
-    out known jsonb, out locked jsonb, out opened jsonb, out placed jsonb, out promoted jsonb, out now timestamptz)
+    out known json, out locked json, out opened json, out placed json, out promoted json, out now timestamptz)
 language plpgsql as $$
 begin
     perform pg_advisory_xact_lock(hashtextextended(k, 1)) from unnest(locks) as k;
     if cardinality(event_ids) > 0 then
-        known := (select jsonb_agg(to_jsonb(r)) from (
+        known := (select json_agg(to_json(r)) from (
             select s.source, s.event_id, s.incident from byteport.signals s
             join unnest(sources, event_ids) as e (source, event_id)
               on s.source = e.source and s.event_id = e.event_id and s.resolved = false) r);
     end if;
     if locking then
-        locked := (select jsonb_agg(to_jsonb(r)) from (
+        locked := (select json_agg(to_json(r)) from (
             select i.id, i.runbook, i.target_key, i.phase, i.mode, i.severity from byteport.incidents i
             join unnest(runbooks, keys) as f (runbook, target_key)
               on i.runbook = f.runbook and i.target_key = f.target_key and i.phase <> 'closed'
             order by i.id for no key update of i skip locked) r);
     end if;
-    opened := (select jsonb_agg(to_jsonb(r)) from (
+    opened := (select json_agg(to_json(r)) from (
         select i.id, i.runbook, i.target_key, i.phase, i.mode, i.severity from byteport.incidents i
         join unnest(runbooks, keys) as f (runbook, target_key)
           on i.runbook = f.runbook and i.target_key = f.target_key and i.phase <> 'closed') r);
-    placed := (select jsonb_agg(to_jsonb(r)) from (
+    placed := (select json_agg(to_json(r)) from (
         select t.kind, t.key, t.within, t.coordinates from byteport.targets t
         join unnest(kinds, names) as a (kind, key) on t.kind = a.kind and t.key = a.key) r);
-    promoted := (select jsonb_agg(to_jsonb(r)) from (
+    promoted := (select json_agg(to_json(r)) from (
         select distinct on (p.runbook) p.runbook, p.mode, p.live_since, p.who, p.why from byteport.promotions p
         order by p.runbook, p.id desc) r);
     now := byteport.clock();
