@@ -11,6 +11,7 @@ from tests.bench.shapes import BytePort
 from tests.bench.stage import Stage, stage, until
 
 CALM = 0.1  # seconds of CPU in a second
+WARM = 60  # incidents for each worker
 FEW, MANY, MANY_QUICKLY = 1_000, 1_000_000, 50_000
 
 
@@ -25,27 +26,19 @@ def rows(quick: bool, say: Callable[[str], None]) -> Iterator[Row]:
         pairs = alternated(rounds, lambda: fleets[1].batch(count).cpu_each, lambda: fleets[0].batch(count).cpu_each)
         what = f"CPU of an incident with {many:,} stored"
         yield compared(11, what, Goal("<=", 1.1), pairs, unit="s", against=f"with {FEW:,} stored")
-        old.stop()
-        for processes in (2, 4):
-            yield more_processes(fleets[0], processes, rounds, count)
+    for processes in (2, 4):
+        yield more_processes(processes, rounds, 2 * count)
 
 
-def more_processes(fleet: BytePort, processes: int, rounds: int, count: int) -> Row:
-    """`processes` acting and probing workers in turn with one of each; all of them are started, some of them stand by."""
-    extra = [f"{role}-{n}" for role in ("probe", "act") for n in range(2, processes + 1)]
-
-    def crowd() -> float:
-        fleet.stage.start(*extra)
-        logs = [fleet.stage.folder / f"{name}.log" for name in extra]
-        until(lambda: all(" ready." in log.read_text() for log in logs), 60, "all workers are ready", every=0.1)
-        try:
-            fleet.batch(8 * processes)
-            until(lambda: _is_calm(fleet), 60, "what was started has started")
-            return fleet.batch(count).cpu_each
-        finally:
-            fleet.stage.stop(*extra)
-
-    pairs = alternated(rounds, crowd, lambda: fleet.batch(count).cpu_each)
+def more_processes(processes: int, rounds: int, count: int) -> Row:
+    """A fleet with so many acting and probing workers, and in turn with it one with one of each."""
+    with stage() as few, stage() as many:
+        alone, crowd = _fleet(few), _fleet(many)
+        many.start(*(f"{role}-{n}" for role in ("probe", "act") for n in range(2, processes + 1)))
+        for fleet, warm in ((alone, 1), (crowd, processes)):  # every connection has met every statement
+            fleet.batch(WARM * warm)
+        until(lambda: _is_calm(crowd), 60, "what was started has started")
+        pairs = alternated(rounds, lambda: crowd.batch(count).cpu_each, lambda: alone.batch(count).cpu_each)
     what = f"CPU of an incident with {processes} workers of each kind"
     return compared(11, what, Goal("<=", 1.1), pairs, unit="s", against="with one of each")
 
