@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Protocol, Self
+from weakref import WeakValueDictionary
 
 from pydantic import BeforeValidator, PlainSerializer
 
@@ -112,10 +113,16 @@ def _subclasses(cls: type[Action]) -> list[type[Action]]:
     return [cls, *(found for sub in cls.__subclasses__() for found in _subclasses(sub))]
 
 
+_named: WeakValueDictionary[str, type[Action]] = WeakValueDictionary()
+
+
 def action_named(kind: str) -> type[Action]:
     """The loaded action class of that kind; raises BadRunbook where its page is not loaded here."""
+    if (known := _named.get(kind)) is not None:
+        return known
     for cls in _subclasses(Action):
         if cls.kind() == kind:
+            _named[kind] = cls
             return cls
     raise BadRunbook("action.kind", f"{kind!r} is not an action that this process has loaded")
 

@@ -65,7 +65,8 @@ class Database:
             try:
                 with connection.cursor() as cursor:
                     cursor.execute(sql, parameters)
-                    return cursor.fetchall() if cursor.description else []
+                    result = cursor.pgresult  # `description` would describe every column
+                    return cursor.fetchall() if result is not None and result.nfields else []
             finally:
                 pool.putconn(connection)
 

@@ -12,12 +12,12 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_jsonable_python
 
 from byteport.errors import BadRunbook
-from byteport.model.signal import Signal
+from byteport.model.signal import Mode, Signal
 from byteport.records.change import Known
 from byteport.records.delivery import Delivery, Message
 from byteport.records.event import StoredEvent
 from byteport.records.evidence import StoredAnswer
-from byteport.records.incident import Incident
+from byteport.records.incident import Incident, Phase
 from byteport.records.intent import Intent, Obligation
 from byteport.redaction import redact_text
 
@@ -138,6 +138,18 @@ def incident_of(row: Row) -> Incident:
     columns = {name: row[name] for name in OF_INCIDENT}
     signal = {**_known(row["signal"], Signal), "severity": row["severity"]}
     return Incident.model_validate({**kept, **columns, "signal": signal, "claimed_in_vain": row["claims_in_vain"]})
+
+
+OF_SAVED = (*OF_INCIDENT, "severity", "claims_in_vain", "lease_token", "lease_until", "claimed_at")
+
+
+def saved_as(incident: Incident, row: Row) -> Incident:
+    """What was saved, with the columns as they stand laid over it; the state is what was sent."""
+    columns = {name: row[name] for name in OF_INCIDENT}
+    columns |= {"phase": Phase(row["phase"]), "mode": Mode(row["mode"])}
+    if incident.signal.severity != row["severity"]:
+        columns["signal"] = incident.signal.with_(severity=row["severity"])
+    return incident.model_copy(update={**columns, "claimed_in_vain": row["claims_in_vain"], "is_due_now": False})
 
 
 def read_incident(row: Row) -> Incident:

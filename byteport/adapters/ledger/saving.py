@@ -8,9 +8,9 @@ from typing import Any
 from byteport.adapters.ledger.base import Stored, ended, lock_as_holder
 from byteport.adapters.ledger.connection import Cursor
 from byteport.adapters.ledger.intents import settle_obligation
-from byteport.adapters.ledger.moves import claimed_of
+from byteport.adapters.ledger.moves import lease_of
 from byteport.adapters.ledger.outbox import as_posted
-from byteport.adapters.ledger.rows import Row, json, read_incident, state_of
+from byteport.adapters.ledger.rows import OF_SAVED, Row, json, known_of, saved_as, state_of
 from byteport.adapters.ledger.signals import admit
 from byteport.errors import Permanent, Stale
 from byteport.records.change import Change, Claimed, Lease, since_boot
@@ -20,8 +20,12 @@ from byteport.records.incident import Incident, Phase
 from byteport.stores_signals import Opening
 
 # What the claim has not read of `nudges` and `commands` came while the move was made: it stays due, they stay unread.
-_SAVE = "select s.* from byteport.save_move(%(move)s) s"
-_SAVE_AND_READ = "select s.answers, s.intents, s.owed, s.events, (s.incident).* from byteport.save_and_read(%(move)s) s"
+_SAVE = "select " + ", ".join(OF_SAVED) + " from byteport.save_move(%(move)s) s"  # noqa: S608 (columns of ours)
+_SAVE_AND_READ = (
+    "select s.answers, s.intents, s.owed, s.events, "  # noqa: S608
+    + ", ".join(f"(s.incident).{name}" for name in OF_SAVED)
+    + " from byteport.save_and_read(%(move)s) s"
+)
 
 # Nothing is posted where the move is not saved.
 _POSTING = """
@@ -35,14 +39,13 @@ class Saving(Stored):
 
     def save(self, change: Change, lease: Lease) -> Incident:
         """Raises Stale also when a signal came during the last move: the claim ends and the move is repeated."""
-        return read_incident(self._saved(change, lease, goes_on=False))
+        return saved_as(_stored(change), self._saved(change, lease, goes_on=False))
 
     def save_and_claim(self, change: Change, lease: Lease, answers: tuple[StoredAnswer, ...] | None = None) -> Claimed:
         asked_at = since_boot()
-        kept = claimed_of(self._saved(change, lease, goes_on=True, unread=answers is None), asked_at)
-        if answers is None:
-            return kept
-        return kept.model_copy(update={"known": kept.known.model_copy(update={"answers": answers})})
+        row = self._saved(change, lease, goes_on=True, unread=answers is None)
+        known = known_of(row) if answers is None else known_of(row).model_copy(update={"answers": answers})
+        return Claimed(incident=saved_as(_stored(change), row), lease=lease_of(row, asked_at), known=known)
 
     def _saved(self, change: Change, lease: Lease, *, goes_on: bool, unread: bool = False) -> Row:
         """A move that leaves nothing but the incident and its journal is one statement; else a transaction."""
