@@ -31,14 +31,15 @@ def gather(
     now: datetime,
     options: Mapping[str, Any],
     acted_at: datetime | None = None,
+    earlier: Evidence | None = None,
 ) -> Evidence:
-    """The newest answer of every field, with the first round as `before`. Pure.
+    """The newest answer of every field, with the first round as `before`, or what was seen `earlier`. Pure.
 
     A field whose newest answer is a failure is a failure: an old answer does not stand in for a lost one.
     """
     rounds = [answer.round for answer in answers]
     first = [answer for answer in answers if answer.round == min(rounds)] if rounds else []
-    before = _evidence(page, target, first, now, options, None, None) if rounds else None
+    before = earlier or (_evidence(page, target, first, now, options, None, None) if rounds else None)
     return _evidence(page, target, answers, now, options, acted_at, before)
 
 

@@ -70,7 +70,27 @@ class Work:
             self.now,
             self.policy.options_of(self.page, incident.signal.target),
             incident.acted_at,
+            self.earlier.evidence.before if self.earlier is not None else None,
         )
+
+    @cached_property
+    def earlier(self) -> Story | None:
+        """What became of the incident that this one follows."""
+        followed = self.ledger.incident(self.incident.follows) if self.incident.follows else None
+        if followed is None:
+            return None
+        target, answers = followed.signal.target, self.ledger.answers(followed.id)
+        options = self.policy.options_of(self.page, target)
+        return Story(
+            evidence=gather(self.page, target, answers, self.now, options, followed.acted_at),
+            diagnosis=followed.diagnosis,
+            performed=tuple(map(performed, self.ledger.intents_of(followed.id))),
+            reason=followed.reason,
+            link=self._link_to(followed.id),
+        )
+
+    def _link_to(self, incident: str) -> str:
+        return f"{self.policy.base_url.rstrip('/')}/incidents/{incident}"
 
     @cached_property
     def intents(self) -> list[Intent]:
@@ -105,7 +125,8 @@ class Work:
             diagnosis=incident.diagnosis,
             performed=tuple(map(performed, self.intents)),
             reason=reason or incident.reason,
-            link=f"{self.policy.base_url.rstrip('/')}/incidents/{incident.id}",
+            link=self._link_to(incident.id),
+            earlier=self.earlier,
         )
 
     @property

@@ -113,6 +113,20 @@ class Check:
 
 
 @dataclass(frozen=True)
+class LookAgain:
+    """What is owed where an incident ends partially resolved: one look, `after` it has closed, by an incident of its
+    own that writes nothing. Where `check` does not hold by then, or cannot be told, a person hears `reason`.
+
+    `enough`: a check; where it holds, a verification that failed ends so too, instead of with a person.
+    """
+
+    after: timedelta
+    check: str
+    reason: str
+    enough: str = ""
+
+
+@dataclass(frozen=True)
 class Escalation:
     """Who is told, and how often. `per` are the names that identify one escalation; what `anew` says besides makes it
     another matter (it came back, it has doubled), told again inside `once_per`.
@@ -169,6 +183,7 @@ class Runbook:
     critical: Condition | None = None
     manual: str = ""
     as_root: Callable[[Mapping[str, Any], Sequence[str]], Iterable[Sequence[str]]] | None = None
+    look_again: LookAgain | None = None
 
     def __post_init__(self) -> None:
         for where, expected in reading.contradictions(self):

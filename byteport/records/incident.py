@@ -60,7 +60,8 @@ class Incident(Value):
     `look_until` is the open round's deadline; `relooks` counts looks before a step that left its evidence too old,
     `asked` how often a person was asked for a plan, and `approve_by` until when they may answer;
     `escalated_at` says that people were told, `told_at` when last, `tellings` how often they were disturbed;
-    `ending` how it closed; `driver` names the one process that may move it (empty: the fleet).
+    `ending` how it closed; `driver` names the one process that may move it (empty: the fleet); `follows` the incident
+    whose outcome it only looks at again: it plans nothing.
     """
 
     id: str
@@ -86,6 +87,7 @@ class Incident(Value):
     person: str = ""
     driver: str = ""
     parent: str = ""
+    follows: str = ""
     locked: bool = False
     look_until: AwareDatetime | None = None
     blocked_by_guard: bool = False

@@ -91,24 +91,6 @@ def test_people_hear_how_much_more_room_it_needs_and_why_it_was_not_given(ward):
     assert bundle["bytes_reclaimed_per_step"]["caches"] == "1.0 MB (done)"
 
 
-def test_between_floor_and_escalation_nobody_is_woken_for_an_hour(ward):
-    """Then it is told, for it has not fallen by itself."""
-    site = ward({"/var": full(LEFT, Old("lib/shop/data.bin", 35))})
-    incident = site.take()
-    for _ in range(80):
-        if site.now(incident).phase is Phase.VERIFY:
-            break
-        site.step(incident)
-        if (wait := site.wait_of(incident)) > 0:
-            site.let_pass(wait + 0.05)
-    assert site.now(incident).phase is Phase.VERIFY
-    assert 80 <= site.used() <= 85
-    assert site.notebook.sent == []
-    ended = site.run(incident, most=600)
-    assert ended.phase is Phase.ESCALATE
-    assert "used < 80%" in ended.reason
-
-
 def growing(ward):
     """A mount that only more room can help, and a disk that may have it."""
     site = ward(HOPELESS)

@@ -9,6 +9,7 @@ from byteport.adapters.ledger.base import Stored, ended, lock_as_holder
 from byteport.adapters.ledger.connection import Cursor
 from byteport.adapters.ledger.intents import settle_obligation
 from byteport.adapters.ledger.outbox import as_posted
+from byteport.adapters.ledger.owed_looks import owe
 from byteport.adapters.ledger.rows import Row, json, read_incident, state_of
 from byteport.adapters.ledger.signals import admit
 from byteport.errors import Permanent, Stale
@@ -43,7 +44,7 @@ class Saving(Stored):
     def _saved(self, change: Change, lease: Lease, *, goes_on: bool) -> Row:
         """A move that leaves nothing but the incident and its journal is one statement; else a transaction."""
         asked = _asked(change, lease, goes_on=goes_on)
-        has_more = change.child or change.settled
+        has_more = change.child or change.settled or change.owes_look
         with ended():
             if has_more:
                 found = self.run(lambda cursor: _with_the_rest(cursor, change, lease, asked))
@@ -105,6 +106,8 @@ def _with_the_rest(cursor: Cursor, change: Change, lease: Lease, asked: dict[str
         return None
     for settlement in change.settled:
         settle_obligation(cursor, settlement)
+    if change.owes_look is not None:
+        owe(cursor, lease.incident, change.owes_look)
     return saved
 
 
