@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
-from byteport.model.facts.disks import ContainerUse, Image, Volume
+from byteport.model.facts.disks import ContainerUse, FileSystem, FoundFile, FoundFiles, Image, Volume
 from byteport.model.signal import Mode
+from byteport.model.target import Target, TargetKind
 from byteport.model.units import hours
 from byteport.records.incident import Phase
-from byteport.runbooks.linux.disk_space_auto_reclaim import RUNBOOK
+from byteport.runbooks.linux.disk_space_auto_reclaim import RUNBOOK, in_this_order
 from byteport.runbooks.linux.reclaim_containers import removable
+from byteport.runbooks.linux.reclaim_evidence import ReclaimEvidence
 from tests.pages.full_disk import Old, Scratch, full
 from tests.pages.test_disk_pressure_auto_cleanup_guards import up_to
 
@@ -66,6 +70,25 @@ def test_a_forced_rotation_touches_what_lies_on_the_mount_alone(ward):
     assert ended.ending == "resolved", site.story(ended)
     assert site.there("/srv/other.log.1.gz", "/var/log/alternatives.log.1.gz") == [False, False]
     assert elsewhere.read_text() == "a line\n"
+
+
+def log_of(name: str, megabytes: int, written: int) -> FoundFile:
+    size = megabytes * 10**6
+    return FoundFile(id=f"7:{written}:{size}:{written}:{written + 9}", path=f"/var/log/{name}", bytes=size)
+
+
+def test_logs_are_compressed_newest_rotated_first_and_one_that_does_not_fit_is_left_out():
+    """A host lists the largest first."""
+    listed = (log_of("old.log.3", 900, 100), log_of("wide.log.2", 600, 200), log_of("new.log.1", 150, 300))
+    fs = FileSystem(
+        mount="/var", kind="ext4", bytes_total=10**10, bytes_used=93 * 10**8, bytes_available=7 * 10**8, number=7,
+        places={"/var/log": 7},
+    )  # fmt: skip
+    target = Target(kind=TargetKind.HOST, key="web1:/var", coordinates={"host": "web1", "mount": "/var"})
+    facts = {"disk_usage": fs, "big_logs": FoundFiles(files=listed, count=3)}
+    e = ReclaimEvidence(target=target, facts=facts, looked_at=datetime(2026, 11, 26, 12, tzinfo=UTC))
+    (compressing,) = [step.action for step in in_this_order(e) if step.move == "compress_logs"]
+    assert [file.path for file in compressing.files] == ["/var/log/new.log.1", "/var/log/wide.log.2"]
 
 
 def test_inodes_that_ran_out_come_back_and_nothing_is_compressed(ward):
@@ -149,8 +172,6 @@ def test_a_volume_that_is_not_to_be_grown_says_why(ward, volume, why):
 
 
 def test_of_images_the_two_newest_of_a_service_and_those_in_use_stay(ward):
-    from datetime import UTC, datetime
-
     now = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
     def image(n: int, repository: str = "shop", age=hours(24 * 9), **more) -> Image:

@@ -77,7 +77,7 @@ def in_this_order(e: ReclaimEvidence) -> Iterable[Do]:
     yield from steps.clean_up(e, FORCE, "logrotate, forced", log, (rotate_logs("force"),))
     yield from steps.clean_up(e, ROTATE, "logrotate", log, (rotate_logs("due"),))
     if e.metric == "bytes":
-        yield from steps.sweep(e, COMPRESS, "big_logs", "big", log, AGES["big_logs"])
+        yield from steps.sweep(e, COMPRESS, "big_logs", "big", log, AGES["big_logs"], newest_first=True)
     yield from steps.clean_up(e, VACUUM, "journal_vacuum", "/var/log/journal", JOURNAL)
     if options.get("containerCleanupEnabled") is True:
         yield from containers.clean_up(e, CONTAINERS)
