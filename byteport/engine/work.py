@@ -111,10 +111,11 @@ class Work:
         return any(isinstance(intent.outcome, Done) for intent in self.intents)
 
     def errand(self, number: int, step: Do, direction: Any = "do") -> Errand:
-        begun = (intent for intent in self.intents if intent.direction == "do" and intent.attempts)
-        spent = frozenset(claim.key for intent in begun for claim in intent.claims)
+        ours = [intent for intent in self.intents if intent.direction == "do"]
+        spent = frozenset(claim.key for intent in ours if intent.attempts for claim in intent.claims)
+        done = frozenset(intent.move for intent in ours if isinstance(intent.outcome, Done))
         return Errand(
-            self.page, self.incident, self.lease, number, step, self.evidence, direction, spent=spent,
+            self.page, self.incident, self.lease, number, step, self.evidence, direction, spent=spent, done=done,
             seen={intent.key: intent for intent in self.intents} if direction == "do" else None,
         )  # fmt: skip
 

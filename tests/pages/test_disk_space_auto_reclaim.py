@@ -150,6 +150,7 @@ def test_a_dry_run_says_by_how_much(ward):
     assert "grow vol-0123456789abcdef0 under /var of web1 from 100 to 125 GB" in " ".join(
         site.texts(ended.id, "rehearsal")
     )
+    assert "would extend on web1" in " ".join(site.texts(ended.id, "rehearsal"))
     assert site.cloud.asked == []
 
 

@@ -61,7 +61,7 @@ GROW = Move("grow_volume", GrowVolume, (
     Budget(name="volume_growth", limit=1, per=hours(24), counter="volume_growth", by_amount=False,
            scope_name="per volume"),
 ))  # fmt: skip
-EXTEND = Move("extend_file_system", CleanUp, (ALLOWED,))
+EXTEND = Move("extend_file_system", CleanUp, (ALLOWED, growth.OnlyAfter(name="volume_grown", move="grow_volume")))
 
 
 def reclaim(e: ReclaimEvidence) -> Plan:
