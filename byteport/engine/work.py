@@ -71,6 +71,7 @@ class Work:
             self.policy.options_of(self.page, incident.signal.target),
             incident.acted_at,
             self.earlier.evidence.before if self.earlier is not None else None,
+            incident.looked_before,
         )
 
     @cached_property
