@@ -12,7 +12,7 @@ import structlog
 
 from byteport.engine.pages import Pages
 from byteport.engine.work import Work
-from byteport.errors import Permanent, Transient, Unavailable
+from byteport.errors import BytePortError, Unavailable
 from byteport.grammar.diagnosis import Diagnosis
 from byteport.grammar.runbook import LookAgain
 from byteport.grammar.verdict import Verdict
@@ -46,7 +46,7 @@ def take_due(ledger: Ledger, pages: Pages, wakeups: Wakeups) -> int:
             admission = ledger.take_look(owing.id, _opening(owing, pages))
         except Unavailable:
             raise
-        except (Transient, Permanent, ValueError) as problem:
+        except (BytePortError, ValueError) as problem:
             log.warning("look_not_taken", incident=owing.id, error=str(problem))
             continue
         if admission is not None and not admission.absorbed:

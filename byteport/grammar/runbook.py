@@ -153,7 +153,8 @@ class Runbook:
 
     `once`: a target is treated once for good (a run that has failed does not fail again), whoever tells of it. `well`:
     what shows that there is nothing left to treat; not given, that no class holds any more shows it. `as_root`: the
-    exact commands that it runs by sudo at a host, with these options, for these system units.
+    exact commands that it runs by sudo at a host, with these options, for these system units. `look_again`: what is
+    looked at once more, long after it has ended partially resolved.
     """
 
     name: str
