@@ -12,8 +12,9 @@ class Looks(Protocol):
     """Raises Unavailable when the ledger cannot be reached."""
 
     def looks_due(self, limit: int = 20) -> list[Incident]:
-        """The incidents whose look has fallen due and was taken by nobody, the oldest first. Not where the page has an
-        incident under way on the same target: that one ends, or people hear of it, before anybody looks again."""
+        """The incidents whose look has fallen due (`due_at`) and was taken by nobody, the oldest first. Not where the
+        page has an incident under way on the same target: that one ends, or people hear of it, before anybody looks
+        again."""
         ...
 
     def take_look(self, incident_id: str, opening: Opening) -> Admission | None:

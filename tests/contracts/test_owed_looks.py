@@ -35,7 +35,8 @@ def test_a_look_is_due_at_its_date_and_no_sooner(world):
     assert due(world) == []
     assert world.ledger.take_look(incident, opening(world, incident)) is None
     world.travel(1)
-    assert due(world) == [incident]
+    (found,) = world.ledger.looks_due()
+    assert (found.id, found.due_at) == (incident, found.closed_at + HOUR)
 
 
 def test_whoever_takes_it_is_named_in_both_journals(world):

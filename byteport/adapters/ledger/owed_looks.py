@@ -13,7 +13,7 @@ from byteport.records.incident import Incident, Phase
 from byteport.stores_signals import Admission, Opening
 
 _DUE = """
-select i.* from byteport.owed_looks o join byteport.incidents i on i.id = o.incident
+select i.*, o.due_at as due_at from byteport.owed_looks o join byteport.incidents i on i.id = o.incident
 where o.looker is null and o.due_at <= byteport.clock()
   and not exists (select from byteport.incidents u where u.runbook = i.runbook and u.target_key = i.target_key
                   and u.phase <> 'closed' and (u.phase <> 'escalate' or u.escalated_at is null))
@@ -38,8 +38,11 @@ class OwedLooks(Stored):
 def owe(cursor: Cursor, incident: str, after: timedelta) -> None:
     """With the move that closes it."""
     cursor.execute(
-        "insert into byteport.owed_looks (incident, due_at) values (%s, byteport.clock() + %s) on conflict do nothing",
-        [incident, after],
+        """
+        insert into byteport.owed_looks (incident, due_at)
+        select id, closed_at + %s from byteport.incidents where id = %s on conflict do nothing
+        """,
+        [after, incident],
     )
 
 
