@@ -27,6 +27,7 @@ from byteport.records.outcome import Done, Failed, Refused
 from byteport.records.standing import NewVeto, PauseRow, Promotion, Standing
 from byteport.stores_abandoned import Abandoned, Due
 from byteport.stores_audit import Audited
+from byteport.stores_looks import Looks
 from byteport.stores_people import People
 from byteport.stores_signals import Signals
 
@@ -58,7 +59,7 @@ class Listing(Value):
     signals: int
 
 
-class Ledger(Abandoned, Audited, People, Signals, Protocol):
+class Ledger(Abandoned, Audited, Looks, People, Signals, Protocol):
     """The truth. Transitions are compare-and-set on the claim's token and the version; the journal line commits with
     what it tells. All times are the ledger's own."""
 
@@ -84,8 +85,9 @@ class Ledger(Abandoned, Audited, People, Signals, Protocol):
 
     def save(self, change: Change, lease: Lease) -> Incident:
         """Commit the move: incident (version + 1), events, a new round with its groups, messages as deliveries (with
-        their dedup), postmortem, lock release, child incident; ends the lease and clears `woken_at`. Raises Stale
-        when the token or version is not the one that was read, Permanent for CLOSED over an open intent or undo."""
+        their dedup), postmortem, lock release, child incident, owed look; ends the lease and clears `woken_at`. Raises
+        Stale when the token or version is not the one that was read, Permanent for CLOSED over an open intent or undo.
+        """
         ...
 
     def save_and_claim(self, change: Change, lease: Lease, answers: tuple[StoredAnswer, ...] | None = None) -> Claimed:

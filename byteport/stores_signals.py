@@ -26,7 +26,7 @@ Admitted = Admission | Exception
 
 class Opening(Value):
     """What intake has decided for a signal, for the ledger to carry out in one transaction. `once`: a target that an
-    incident has ended for is not opened again."""
+    incident has ended for is not opened again. `follows`: see `Incident`."""
 
     signal: Signal
     runbook: str
@@ -36,6 +36,7 @@ class Opening(Value):
     driver: str = ""
     driver_for: timedelta = timedelta(0)
     parent: str = ""
+    follows: str = ""
     once: bool = False
 
 

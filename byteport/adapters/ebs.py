@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from byteport.adapters.aws import clients, translated
@@ -37,17 +37,25 @@ class Ebs:
         return self._described(cloud, f"vol-{known[1]}")
 
     def grow(self, cloud: CloudSection, volume: Volume, to_gigabytes: int, mark: str) -> str:
-        """ModifyVolume takes no mark of ours: that it is not sent twice is the action's promise."""
+        """ModifyVolume takes no mark of ours: that it is not sent twice is the action's promise. The answer is when the
+        modification began, which names it among the volume's."""
         if volume.region != cloud.region:
             raise Permanent(f"{volume.id} is not of {cloud.region}")
         if (now := self._described(cloud, volume.id)).gigabytes != volume.gigabytes or now.changing:
             raise Permanent(f"{volume.id} has {now.gigabytes} GB by now, or is being changed")
         with translated("ec2:ModifyVolume"):
-            self._ec2(cloud).modify_volume(VolumeId=volume.id, Size=to_gigabytes)
-        return ""
+            told = self._ec2(cloud).modify_volume(VolumeId=volume.id, Size=to_gigabytes)
+        began = told.get("VolumeModification", {}).get("StartTime")
+        return began.isoformat() if isinstance(began, datetime) else ""
 
     def failed(self, cloud: CloudSection, volume: Volume, change: str) -> str:
-        return ""
+        """Why the modification that began then has failed; empty while it may still come, or has."""
+        if not change:
+            return ""
+        began = datetime.fromisoformat(change).replace(microsecond=0)  # it is not always told to the same fraction
+        failed = [one for one in self._changes(cloud, volume.id) if _has_failed(one, began)]
+        said = "; ".join(str(one.get("StatusMessage") or "no reason is given") for one in failed)
+        return f"aws: the modification has failed: {said}" if failed else ""
 
     def check(self, host: str, cloud: CloudSection) -> None:
         with translated(LOOKING):
@@ -57,18 +65,28 @@ class Ebs:
     def _described(self, cloud: CloudSection, name: str) -> Volume:
         with translated(LOOKING):
             (found,) = self._ec2(cloud).describe_volumes(VolumeIds=[name])["Volumes"]
-            changes = self._ec2(cloud).describe_volumes_modifications(
-                Filters=[{"Name": "volume-id", "Values": [name]}]
-            )["VolumesModifications"]
+        changes = self._changes(cloud, name)
         under_way = any(one.get("ModificationState") == "modifying" for one in changes)
         size = _usable(changes, int(found["Size"]))
         return Volume(id=name, provider="aws", region=cloud.region, gigabytes=size, changing=under_way)
+
+    def _changes(self, cloud: CloudSection, name: str) -> list[dict[str, Any]]:
+        """The newest modification of the volume, where it has one."""
+        with translated(LOOKING):
+            told = self._ec2(cloud).describe_volumes_modifications(Filters=[{"Name": "volume-id", "Values": [name]}])
+        found: list[dict[str, Any]] = told["VolumesModifications"]
+        return found
 
     def _ec2(self, cloud: CloudSection) -> Any:
         key = (cloud.region, cloud.profile)
         if key not in self._clients:
             self._clients[key] = self.ec2_of(cloud)
         return self._clients[key]
+
+
+def _has_failed(change: dict[str, Any], since: datetime) -> bool:
+    began = change.get("StartTime")
+    return change.get("ModificationState") == "failed" and isinstance(began, datetime) and began >= since
 
 
 def _usable(changes: list[dict[str, Any]], size: int) -> int:

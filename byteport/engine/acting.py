@@ -70,7 +70,8 @@ def _take_locks(work: Work, plan: Plan) -> Change:
     known = work.ledger.known_targets(str(target.kind))
     conflict = work.ledger.take_locks(work.lease, locks.wanted(work.page, target, plan, work.policy, known))
     if conflict is None:
-        return work.wait(timedelta(0), Event(kind="locks", text="all locks taken"), locked=True, waiting_since=None)
+        began = {"locked": True, "waiting_since": None, "looked_round": incident.round}
+        return work.wait(timedelta(0), Event(kind="locks", text="all locks taken"), **began)
     since = incident.waiting_since or work.now
     verdict = _conflict(conflict)
     if work.now - since >= LOCKS_WAIT:

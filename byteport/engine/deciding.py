@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from byteport.engine import approving, clearing
+from byteport.engine import approving, clearing, owed_looks
 from byteport.engine.rehearsal import rehearse
 from byteport.engine.standing import NotSilenced
 from byteport.engine.work import Work
@@ -16,6 +16,7 @@ from byteport.model.signal import Mode, Severity, Signal
 from byteport.records.change import Change
 from byteport.records.event import Event
 from byteport.records.incident import Phase
+from byteport.records.standing import Standing
 
 
 def open_incident(work: Work) -> Change:
@@ -39,6 +40,8 @@ def classify(work: Work) -> Change:
         text=f"{diagnosis.name}: {diagnosis.because}",
         data={**diagnosis.model_dump(mode="json"), "looked_at": work.now.isoformat(), "floor": floor},
     )
+    if work.incident.follows:
+        return owed_looks.decide(work, diagnosis, told, None if _is_critical(work) else _silenced(work))
     if _is_well(work, diagnosis):
         why = "nothing to do: every rule is known not to hold"
         return work.go(Phase.WRITE_UP, told, text=why, diagnosis=diagnosis, ending="recovered", reason=why)
@@ -155,6 +158,13 @@ def _suppressed(work: Work) -> Verdict | None:
     acted = standing.acted_ago
     if acted is not None and acted < work.page.cooldown and not incident.person:
         return _cooling(work, work.page.cooldown - acted)
+    return _silenced(work, standing)
+
+
+def _silenced(work: Work, known: Standing | None = None) -> Verdict | None:
+    """By a silence, or by a maintenance window."""
+    incident = work.incident
+    standing = known or work.ledger.standing(incident.id, incident.runbook, incident.signal.target)
     why = standing.silence or work.policy.maintenance(incident.runbook, incident.signal, standing.now)
     return NotSilenced(name="silence").silenced(why, standing.silenced_until) if why else None
 

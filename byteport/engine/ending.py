@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from byteport.engine import paging, postmortem, telling, undo
+from byteport.engine import owed_looks, paging, postmortem, telling, undo
 from byteport.engine.work import Work
 from byteport.model.signal import Severity
 from byteport.model.units import days, minutes, seconds
@@ -141,7 +141,10 @@ def write_up(work: Work) -> Change:
         return work.wait(seconds(30)).with_(release_locks=not undo.is_under_way(work))
     if _owes_a_person(work):
         return work.escalate("an undo could not be carried out: " + incident.reason)
-    closed = work.go(Phase.CLOSED, text=incident.ending or "closed", closed_at=work.now)
+    again = owed_looks.owed_by(work)
+    told = owed_looks.promised(work, again)
+    closed = work.go(Phase.CLOSED, *told, text=incident.ending or "closed", closed_at=work.now)
+    closed = closed.with_(owes_look=again.after if again is not None else None)
     story = postmortem.write(work, closed.incident)
     return closed.with_(postmortem=story, messages=telling.resolution(work), release_locks=True)
 

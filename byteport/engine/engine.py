@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import structlog
 
-from byteport.engine import acting, deciding, ending, looking, polling, storms, verifying
+from byteport.engine import acting, deciding, ending, looking, owed_looks, polling, storms, verifying
 from byteport.engine.gate import Gate
 from byteport.engine.giving_up import again, give_up
 from byteport.engine.intake import ByHand, Intake, Taken
@@ -245,13 +245,14 @@ class Engine:
         return self.outbox.deliver_due(limit)
 
     def tend(self) -> None:
-        """Housekeeping: adopt incidents whose page no worker has, leave those whose runbook is gone to people, and
-        forget what is past its retention."""
+        """Housekeeping: adopt incidents whose page no worker has, leave those whose runbook is gone to people, look
+        again where that is owed, and forget what is past its retention."""
         digests = {name: page.digest for name, page in self.pages.by_name.items()}
         for orphan in self.ledger.orphans(digests):
             why = f"no worker has page {orphan.page} any more"
             self.ledger.adopt(orphan.incident, digests[orphan.runbook], diagnose_anew=True, reason=why)
         leave_to_people(self.ledger, tuple(digests), self.policy)
+        owed_looks.take_due(self.ledger, self.pages, self.wakeups)
         polling.watch(self.ledger, self.policy)
         storms.tend(self.ledger, self.pages, self.policy)
         self.ledger.forget_before(

@@ -27,6 +27,7 @@ class Errand:
     evidence: Evidence
     direction: Direction = "do"
     spent: frozenset[str] = frozenset()  # budgets that earlier steps have spent on
+    done: frozenset[str] = frozenset()  # moves of earlier steps that ended well
     seen: Mapping[str, Intent] | None = None  # the incident's intents, where they were read under this claim already
     heard: list[Verdict] = field(default_factory=list, compare=False)  # what the guards said, for the journal
 

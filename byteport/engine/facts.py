@@ -50,6 +50,7 @@ def look_now(ledger: Ledger, policy: Policy, errand: Errand) -> Facts:
         asked=incident.mode is Mode.APPROVE,  # such an incident leaves PLAN by a person's word alone
         options=policy.options_of(errand.page, target),
         spent=errand.spent,
+        done=errand.done,
     )
 
 

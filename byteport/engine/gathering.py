@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -34,15 +35,20 @@ def gather(
     now: datetime,
     options: Mapping[str, Any],
     acted_at: datetime | None = None,
+    earlier: Evidence | None = None,
+    a_step_ago: int = 0,
 ) -> Evidence:
-    """The newest answer of every field, with the first round as `before`. Pure.
+    """The newest answer of every field, with the first round as `before`, or what was seen `earlier`, and with what was
+    known at the end of the round `a_step_ago` (0: none). Pure.
 
     A field whose newest answer is a failure is a failure: an old answer does not stand in for a lost one.
     """
     rounds = [answer.round for answer in answers]
     first = [answer for answer in answers if answer.round == min(rounds)] if rounds else []
-    before = _evidence(page, target, first, now, options, None, None) if rounds else None
-    return _evidence(page, target, answers, now, options, acted_at, before)
+    before = earlier or (_evidence(page, target, first, now, options, None, None) if rounds else None)
+    known = [answer for answer in answers if answer.round <= a_step_ago]
+    stepped = _evidence(page, target, known, now, options, None, before) if known else None
+    return replace(_evidence(page, target, answers, now, options, acted_at, before), stepped=stepped)
 
 
 def _evidence(

@@ -16,10 +16,17 @@ from byteport.ports import Readers
 
 
 def rehearse(gate: Gate, errands: Sequence[Errand]) -> list[tuple[Errand, str, tuple[Verdict, ...]]]:
-    """Every errand with its preview and verdicts, each counting those before it. Locks count as held, since acting
-    begins with them."""
+    """Every errand with its preview and verdicts, each counting those before it; what would be allowed counts as done.
+    Locks count as held, since acting begins with them."""
     ahead: dict[str, int] = {}
-    return [(errand, *_rehearsed(gate, errand, ahead)) for errand in errands]
+    done: set[str] = set()
+    walked = []
+    for errand in errands:
+        preview, verdicts = _rehearsed(gate, replace(errand, done=frozenset(done)), ahead)
+        if all(verdicts):
+            done.add(errand.step.move)
+        walked.append((errand, preview, verdicts))
+    return walked
 
 
 def _rehearsed(gate: Gate, errand: Errand, ahead: dict[str, int]) -> tuple[str, tuple[Verdict, ...]]:

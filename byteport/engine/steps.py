@@ -18,8 +18,10 @@ def next_step(work: Work, *events: Event) -> Change:
 
 
 def look(work: Work, step: Look) -> Change:
-    if work.incident.attempt == 0:
-        return work.look(step.fields, "the plan looks again", attempt=1)
+    incident = work.incident
+    if incident.attempt == 0:
+        rounds = {"looked_before": incident.looked_round, "looked_round": incident.round + 1}
+        return work.look(step.fields, "the plan looks again", attempt=1, **rounds)
     return next_step(work)
 
 

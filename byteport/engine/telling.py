@@ -167,6 +167,7 @@ def _bundle(work: Work, story: Story) -> dict[str, Any]:
     page, incident = work.page, work.incident
     return {
         **from_page(page.escalate.bundle, story, {}, _as_problem),
+        **_earlier(story),
         "signal": incident.signal.name,
         "target": str(incident.signal.target),
         "classification": _class(incident) or None,
@@ -178,6 +179,11 @@ def _bundle(work: Work, story: Story) -> dict[str, Any]:
         "timeline": [f"{event.at:%H:%M:%S} {event.kind}: {event.text}" for event in work.events],
         "manual_commands": list(from_page(page.escalate.manual, story, (), lambda problem: (problem,))),
     }
+
+
+def _earlier(story: Story) -> dict[str, Any]:
+    """What it looks at again, and how that had ended."""
+    return {} if story.earlier is None else {"follows": story.earlier.link, "ended_with": story.earlier.reason}
 
 
 def _as_problem(problem: str) -> dict[str, Any]:

@@ -71,7 +71,28 @@ class Work:
             self.now,
             self.policy.options_of(self.page, incident.signal.target),
             incident.acted_at,
+            self.earlier.evidence.before if self.earlier is not None else None,
+            incident.looked_before,
         )
+
+    @cached_property
+    def earlier(self) -> Story | None:
+        """What became of the incident that this one follows."""
+        followed = self.ledger.incident(self.incident.follows) if self.incident.follows else None
+        if followed is None:
+            return None
+        target, answers = followed.signal.target, self.ledger.answers(followed.id)
+        options = self.policy.options_of(self.page, target)
+        return Story(
+            evidence=gather(self.page, target, answers, self.now, options, followed.acted_at),
+            diagnosis=followed.diagnosis,
+            performed=tuple(map(performed, self.ledger.intents_of(followed.id))),
+            reason=followed.reason,
+            link=self._link_to(followed.id),
+        )
+
+    def _link_to(self, incident: str) -> str:
+        return f"{self.policy.base_url.rstrip('/')}/incidents/{incident}"
 
     @cached_property
     def intents(self) -> Sequence[Intent]:
@@ -96,10 +117,11 @@ class Work:
         return any(isinstance(intent.outcome, Done) for intent in self.intents)
 
     def errand(self, number: int, step: Do, direction: Any = "do") -> Errand:
-        begun = (intent for intent in self.intents if intent.direction == "do" and intent.attempts)
-        spent = frozenset(claim.key for intent in begun for claim in intent.claims)
+        ours = [intent for intent in self.intents if intent.direction == "do"]
+        spent = frozenset(claim.key for intent in ours if intent.attempts for claim in intent.claims)
+        done = frozenset(intent.move for intent in ours if isinstance(intent.outcome, Done))
         return Errand(
-            self.page, self.incident, self.lease, number, step, self.evidence, direction, spent=spent,
+            self.page, self.incident, self.lease, number, step, self.evidence, direction, spent=spent, done=done,
             seen={intent.key: intent for intent in self.intents} if direction == "do" else None,
         )  # fmt: skip
 
@@ -110,7 +132,8 @@ class Work:
             diagnosis=incident.diagnosis,
             performed=tuple(map(performed, self.intents)),
             reason=reason or incident.reason,
-            link=f"{self.policy.base_url.rstrip('/')}/incidents/{incident.id}",
+            link=self._link_to(incident.id),
+            earlier=self.earlier,
         )
 
     @property

@@ -108,7 +108,8 @@ class Evidence:
     """Facts as they were taken. Pages subclass it: annotated fields, and methods that read one field each.
 
     `looked_at` is the time given to the decision, on the ledger's clock; `acted_at` when the first write began;
-    `before` is the first round's evidence, so that "before" is never lost. `None` as a fact is an answer.
+    `before` is the first round's evidence, so that "before" is never lost; `a_step_ago` what was known when the plan
+    had looked after the step before, or began. `None` as a fact is an answer.
     """
 
     target: Target
@@ -119,6 +120,7 @@ class Evidence:
     options: Mapping[str, Any] = field(default_factory=dict)
     acted_at: datetime | None = None
     first: Self | None = None
+    stepped: Self | None = None
     reads: set[str] = field(default_factory=set, compare=False, repr=False)
 
     FIELDS: ClassVar[tuple[str, ...]] = ()
@@ -134,6 +136,11 @@ class Evidence:
     def before(self) -> Self:
         """The first round's evidence; this one where there was no other."""
         return self.first if self.first is not None else self
+
+    @property
+    def a_step_ago(self) -> Self:
+        """However often it was looked at since; the first round's evidence where there was no such look."""
+        return self.stepped if self.stepped is not None else self.before
 
     def knows(self, name: str) -> bool:
         """Whether the field's probe answered."""

@@ -20,8 +20,9 @@ class Facts:
     `needed` are the locks of the whole plan, shared ones and places under a capacity included. `lasting` names this
     page's acts on the target that should still stand; `saw_the_veto`: it was this incident's own look that showed one
     of them undone by somebody. `asked`: a person has released the plan. `begun`: an attempt of this
-    very action has begun. `spent` are the budgets that earlier steps of the incident have spent on. `resumes` says what
-    would have to end for `paused` to be over; `…_until` are None where no end is known.
+    very action has begun. `spent` are the budgets that earlier steps of the incident have spent on, `done` the moves
+    that it has carried out, or found to be so already. `resumes` says what would have to end for `paused` to be over;
+    `…_until` are None where no end is known.
     """
 
     evidence: Evidence
@@ -47,6 +48,7 @@ class Facts:
     undoing: bool = False
     begun: bool = False
     spent: frozenset[str] = frozenset()
+    done: frozenset[str] = frozenset()
     other_configuration: str = ""
     live_since: datetime | None = None
     by_person: str = ""

@@ -45,6 +45,10 @@ def _unlooked_at(page: Runbook) -> Iterator[tuple[str, str]]:
     for check in page.checks:
         if not callable(getattr(page.evidence, check, None)):
             yield f"checks.{check}", "the name of a method of the evidence"
+    again = page.look_again
+    for name in [name for name in (again.check, again.enough) if name] if again is not None else []:
+        if name not in page.checks:
+            yield "look_again", f"{name!r} does not stand in the page's checks"
     for rule in page.rules:
         for unknown in sorted(set(rule.supported_by) - set(fields)):
             yield f"rules.{rule.name}.supported_by", f"{unknown!r} is not a field of the evidence"
@@ -255,7 +259,11 @@ def listing(page: Runbook) -> dict[str, Any]:
         "confidence_floor": page.confidence_floor / 100,
         "moves": [{"name": move.name, "guards": [guard.name for guard in move.guards]} for move in page.moves],
         "guards": [guard.listed() for guard in all_guards(page)] + standing,
-        "verify": {"checks": [check.name for check in page.verify], "schedule_seconds": _schedule(page)},
+        "verify": {
+            "checks": [check.name for check in page.verify],
+            "schedule_seconds": _schedule(page),
+            **_again(page),
+        },
         "escalation": {
             "channels": list(page.escalate.channels),
             "dedup": {
@@ -268,6 +276,13 @@ def listing(page: Runbook) -> dict[str, Any]:
         "config": [{"name": o.name, "default": o.default, "meaning": o.meaning} for o in page.options],
         "proven_on": list(page.proven_on),
     }
+
+
+def _again(page: Runbook) -> dict[str, Any]:
+    """Not said of a page that owes no look, so that its digest stays."""
+    if (again := page.look_again) is None:
+        return {}
+    return {"looks_again": {"after_seconds": again.after.total_seconds(), "check": again.check}}
 
 
 def _schedule(page: Runbook) -> list[float]:

@@ -113,6 +113,20 @@ class Check:
 
 
 @dataclass(frozen=True)
+class LookAgain:
+    """What is owed where an incident ends partially resolved: one look, `after` it has closed, by an incident of its
+    own that writes nothing. Where `check` does not hold by then, or cannot be told, a person hears `reason`.
+
+    `enough`: a check; where it holds, a verification that failed ends so too, instead of with a person.
+    """
+
+    after: timedelta
+    check: str
+    reason: str
+    enough: str = ""
+
+
+@dataclass(frozen=True)
 class Escalation:
     """Who is told, and how often. `per` are the names that identify one escalation; what `anew` says besides makes it
     another matter (it came back, it has doubled), told again inside `once_per`.
@@ -139,7 +153,8 @@ class Runbook:
 
     `once`: a target is treated once for good (a run that has failed does not fail again), whoever tells of it. `well`:
     what shows that there is nothing left to treat; not given, that no class holds any more shows it. `as_root`: the
-    exact commands that it runs by sudo at a host, with these options, for these system units.
+    exact commands that it runs by sudo at a host, with these options, for these system units. `look_again`: what is
+    looked at once more, long after it has ended partially resolved.
     """
 
     name: str
@@ -169,6 +184,7 @@ class Runbook:
     critical: Condition | None = None
     manual: str = ""
     as_root: Callable[[Mapping[str, Any], Sequence[str]], Iterable[Sequence[str]]] | None = None
+    look_again: LookAgain | None = None
 
     def __post_init__(self) -> None:
         for where, expected in reading.contradictions(self):

@@ -38,13 +38,15 @@ class Performed:
 
 @dataclass(frozen=True)
 class Story:
-    """`evidence` is the newest of each field; its `before` the first round."""
+    """`evidence` is the newest of each field; its `before` the first round. `earlier` is the story of the incident that
+    this one follows, where it only looks again at what was done there; `before` is then what that one saw first."""
 
     evidence: Evidence
     diagnosis: Diagnosis | None
     performed: tuple[Performed, ...] = ()
     reason: str = ""
     link: str = ""
+    earlier: Story | None = None
 
     def of(self, move: str) -> Iterator[Performed]:
         return (step for step in self.performed if step.move == move)

@@ -69,7 +69,8 @@ class Settlement(Value):
 
 class Change(Value):
     """The incident as it shall stand, and everything that goes with it, all or none. `taken`: the groups of the look
-    that whoever saves it asks itself, each with the token under which it does."""
+    that whoever saves it asks itself, each with the token under which it does. `owes_look`: so long after it has closed
+    it is to be looked at again."""
 
     incident: Incident
     events: tuple[Event, ...] = ()
@@ -79,6 +80,7 @@ class Change(Value):
     postmortem: Postmortem | None = None
     settled: tuple[Settlement, ...] = ()
     release_locks: bool = False
+    owes_look: timedelta | None = None
     child: Signal | None = None
     child_runbook: str = ""
     child_page: str = ""
@@ -87,7 +89,7 @@ class Change(Value):
     @property
     def is_plain(self) -> bool:
         """Nothing but the incident and lines of its journal."""
-        more = (self.look, self.messages, self.postmortem, self.settled, self.release_locks, self.child)
+        more = (self.look, self.messages, self.postmortem, self.settled, self.release_locks, self.child, self.owes_look)
         return not any(more)
 
 

@@ -57,10 +57,13 @@ class CheckResult(Value):
 class Incident(Value):
     """`due_at` is every wait, retry and back-off; `cursor` the next step of the frozen plan, `attempt` tries of it.
 
+    `looked_round` is the round of the plan's newest look, at first the one that acting began with, and `looked_before`
+    that of its look before;
     `look_until` is the open round's deadline; `relooks` counts looks before a step that left its evidence too old,
     `asked` how often a person was asked for a plan, and `approve_by` until when they may answer;
     `escalated_at` says that people were told, `told_at` when last, `tellings` how often they were disturbed;
-    `ending` how it closed; `driver` names the one process that may move it (empty: the fleet).
+    `ending` how it closed; `driver` names the one process that may move it (empty: the fleet); `follows` the incident
+    whose outcome it only looks at again: it plans nothing.
     """
 
     id: str
@@ -78,6 +81,8 @@ class Incident(Value):
     cursor: int = 0
     attempt: int = 0
     relooks: int = 0
+    looked_round: int = 0
+    looked_before: int = 0
     asked: int = 0
     approve_by: AwareDatetime | None = None
     version: int = 0
@@ -86,6 +91,7 @@ class Incident(Value):
     person: str = ""
     driver: str = ""
     parent: str = ""
+    follows: str = ""
     locked: bool = False
     look_until: AwareDatetime | None = None
     blocked_by_guard: bool = False

@@ -22,6 +22,8 @@ STILL_MOVING = (Phase.OPEN, Phase.PROBE, Phase.CLASSIFY, Phase.ACT, Phase.VERIFY
 def nearest(record: Record, outlook: Outlook) -> tuple[Change, ...]:
     """All of these together would have it act; empty where it acted, or has not decided yet."""
     incident = record.incident
+    if incident.follows:
+        return (Change("nothing", f"nothing: it only looks again at what {incident.follows} left"),)
     refusals = tuple(_with_switch(lifted(v, outlook.now, incident.id), outlook) for v in refusals_of(record))
     if incident.ending == "rehearsed":
         return (_promotion(record, outlook), *refusals)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from byteport.grammar.action import Action
-from byteport.grammar.plan import Await, Do, EndIf, HandOver, Look, Pause, Plan, Step
+from byteport.grammar.plan import Await, Do, EndIf, HandOver, Look, Pause, Plan, Step, Tell
 from byteport.model.base import Json
 from byteport.records.event import StoredEvent
 from byteport.records.incident import Phase
@@ -79,6 +79,8 @@ def _line(record: Record, number: int, step: Step) -> StepLine:
             text = f"wait up to {step.within.total_seconds():g} s until {_plain(step.check)}"
         case EndIf():
             text = f"if {_plain(step.check)}: {step.end}"
+        case Tell():
+            text = f"if {_plain(step.check)}: tell people, and go on"
     return StepLine(number, step.step, text, _passed(record, number))
 
 

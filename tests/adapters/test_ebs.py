@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -152,6 +153,45 @@ def test_a_modification_under_way_and_a_refusal_are_told(ec2):
         aws.add_client_error("describe_volumes", "UnauthorizedOperation", "you are not authorized", 403)
         with pytest.raises(Denied, match="ec2:DescribeVolumes"):
             volumes.volume("web1", "/data")
+
+
+BEGAN = datetime(2026, 11, 26, 12, 0, 5, 250_000, tzinfo=UTC)
+
+
+def ended_as(ec2: Any, state: str, began: datetime = BEGAN, **more: Any) -> str:
+    """What is told of a modification that was asked for at BEGAN, where AWS has this one as its newest."""
+    volumes, name = made(ec2)
+    found = volumes.volume("web1", "/data")
+    asked = {"VolumeId": name, "TargetSize": 125, "ModificationState": "modifying", "StartTime": BEGAN}
+    newest = {**asked, "ModificationState": state, "StartTime": began, **more}
+    with Stubber(ec2) as aws:
+        aws.add_response("describe_volumes", {"Volumes": [{"VolumeId": name, "Size": 100}]})
+        aws.add_response("describe_volumes_modifications", {"VolumesModifications": []})
+        aws.add_response("modify_volume", {"VolumeModification": asked})
+        change = volumes.grow("web1", found, 125, "i1")
+        aws.add_response("describe_volumes_modifications", {"VolumesModifications": [newest]})
+        return volumes.failed("web1", found, change)
+
+
+def test_a_modification_that_has_failed_is_told_with_what_aws_says_of_it(ec2):
+    told = ended_as(ec2, "failed", StatusMessage="the volume is not available")
+    assert told == "aws: the modification has failed: the volume is not available"
+    assert ended_as(ec2, "failed") == "aws: the modification has failed: no reason is given"
+
+
+@pytest.mark.parametrize("state", ["modifying", "optimizing", "completed"])
+def test_a_modification_that_has_not_failed_may_still_come(ec2, state):
+    assert ended_as(ec2, state) == ""
+
+
+def test_a_failure_from_before_it_was_asked_for_is_another_s(ec2):
+    assert ended_as(ec2, "failed", BEGAN - timedelta(minutes=5)) == ""
+    assert ended_as(ec2, "failed", BEGAN.replace(microsecond=0)) != ""  # told without fractions
+
+
+def test_a_growth_that_no_answer_named_is_not_taken_for_failed(ec2):
+    volumes, _ = made(ec2)
+    assert volumes.failed("web1", volumes.volume("web1", "/data"), "") == ""
 
 
 def test_the_layout_of_this_very_machine_is_read():

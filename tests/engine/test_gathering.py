@@ -133,6 +133,23 @@ def test_the_newest_answer_counts_and_the_first_round_is_never_lost() -> None:
     assert e.age_of("level") == timedelta(seconds=20)
 
 
+def test_what_was_known_a_step_ago_is_not_what_was_looked_at_since() -> None:
+    page = page_asking(lambda: None)
+    answers = [stored(1, 9), stored(2, 5), stored(3, 6), stored(4, 7)]
+    e: Any = gather(page, VALVE, answers, NOW, {}, a_step_ago=2)
+    assert (e.level.level, e.a_step_ago.level.level, e.before.level.level) == (7, 5, 9)
+    assert e.a_step_ago.before.level.level == 9
+    first: Any = gather(page, VALVE, answers, NOW, {})
+    assert first.a_step_ago.level.level == 9
+
+
+def test_what_an_incident_saw_that_this_one_follows_is_what_was_before() -> None:
+    page = page_asking(lambda: None)
+    earlier = gather(page, VALVE, [stored(1, 9), stored(2, 5)], NOW, {})
+    e: Any = gather(page, VALVE, [stored(1, 4)], NOW, {}, earlier=earlier.before)
+    assert (e.level.level, e.before.level.level) == (4, 9)
+
+
 def test_an_old_answer_does_not_stand_in_for_a_lost_one() -> None:
     page = page_asking(lambda: None)
     e = gather(page, VALVE, [stored(1, 9), stored(2, None)], NOW, {})

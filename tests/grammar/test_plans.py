@@ -14,7 +14,7 @@ from byteport.errors import BadRunbook, NotKnown
 from byteport.grammar.action import Action, dump_action, load_action
 from byteport.grammar.guards import Budget
 from byteport.grammar.plan import Await, Do, EndIf, HandOver, Look, Pause, Plan, Undo, until
-from byteport.grammar.runbook import Move, Otherwise, Rule
+from byteport.grammar.runbook import LookAgain, Move, Otherwise, Rule
 from byteport.model.units import hours, minutes, seconds
 from tests.grammar.conftest import BIG_HEAP, LEAK, PRESSED_NODE, TRAFFIC, WITH_HPA, evidence
 from tests.grammar.oom_facts import Deploy, Node, Pod
@@ -122,6 +122,11 @@ def test_a_prohibition_binds_the_class_it_names() -> None:
         ({"otherwise": Otherwise(disposition="act")}, "never acts"),
         ({"rules": (replace(PAGE.rules[4], supported_by=("weather",)),)}, "weather"),
         ({"options": ()}, "stateful_allowlist"),
+        ({"look_again": LookAgain(after=hours(1), check="weather", reason="so")}, "look_again"),
+        (
+            {"look_again": LookAgain(hours(1), "node_ready_for_60s", "so", enough="weather")},
+            "look_again",
+        ),
     ],
 )
 def test_a_page_that_contradicts_itself_does_not_load(changes: dict[str, object], where: str) -> None:

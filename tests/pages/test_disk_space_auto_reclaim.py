@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
-from byteport.model.facts.disks import ContainerUse, Image, Volume
+from byteport.model.facts.disks import ContainerUse, FileSystem, FoundFile, FoundFiles, Image, Volume
 from byteport.model.signal import Mode
+from byteport.model.target import Target, TargetKind
 from byteport.model.units import hours
 from byteport.records.incident import Phase
-from byteport.runbooks.linux.disk_space_auto_reclaim import RUNBOOK
+from byteport.runbooks.linux.disk_space_auto_reclaim import RUNBOOK, in_this_order
 from byteport.runbooks.linux.reclaim_containers import removable
+from byteport.runbooks.linux.reclaim_evidence import ReclaimEvidence
 from tests.pages.full_disk import Old, Scratch, full
 from tests.pages.test_disk_pressure_auto_cleanup_guards import up_to
 
@@ -68,6 +72,25 @@ def test_a_forced_rotation_touches_what_lies_on_the_mount_alone(ward):
     assert elsewhere.read_text() == "a line\n"
 
 
+def log_of(name: str, megabytes: int, written: int) -> FoundFile:
+    size = megabytes * 10**6
+    return FoundFile(id=f"7:{written}:{size}:{written}:{written + 9}", path=f"/var/log/{name}", bytes=size)
+
+
+def test_logs_are_compressed_newest_rotated_first_and_one_that_does_not_fit_is_left_out():
+    """A host lists the largest first."""
+    listed = (log_of("old.log.3", 900, 100), log_of("wide.log.2", 600, 200), log_of("new.log.1", 150, 300))
+    fs = FileSystem(
+        mount="/var", kind="ext4", bytes_total=10**10, bytes_used=93 * 10**8, bytes_available=7 * 10**8, number=7,
+        places={"/var/log": 7},
+    )  # fmt: skip
+    target = Target(kind=TargetKind.HOST, key="web1:/var", coordinates={"host": "web1", "mount": "/var"})
+    facts = {"disk_usage": fs, "big_logs": FoundFiles(files=listed, count=3)}
+    e = ReclaimEvidence(target=target, facts=facts, looked_at=datetime(2026, 11, 26, 12, tzinfo=UTC))
+    (compressing,) = [step.action for step in in_this_order(e) if step.move == "compress_logs"]
+    assert [file.path for file in compressing.files] == ["/var/log/new.log.1", "/var/log/wide.log.2"]
+
+
 def test_inodes_that_ran_out_come_back_and_nothing_is_compressed(ward):
     small = tuple(Old(f"tmp/session-{n}", 0, days=8) for n in range(330))
     log = Old("log/big.log", 0, days=3)
@@ -89,24 +112,6 @@ def test_people_hear_how_much_more_room_it_needs_and_why_it_was_not_given(ward):
     assert bundle["recommended_plus_gb"] == 1
     assert bundle["volume_grow_skipped_reason"] == "policy.allowVolumeGrow is not true"
     assert bundle["bytes_reclaimed_per_step"]["caches"] == "1.0 MB (done)"
-
-
-def test_between_floor_and_escalation_nobody_is_woken_for_an_hour(ward):
-    """Then it is told, for it has not fallen by itself."""
-    site = ward({"/var": full(LEFT, Old("lib/shop/data.bin", 35))})
-    incident = site.take()
-    for _ in range(80):
-        if site.now(incident).phase is Phase.VERIFY:
-            break
-        site.step(incident)
-        if (wait := site.wait_of(incident)) > 0:
-            site.let_pass(wait + 0.05)
-    assert site.now(incident).phase is Phase.VERIFY
-    assert 80 <= site.used() <= 85
-    assert site.notebook.sent == []
-    ended = site.run(incident, most=600)
-    assert ended.phase is Phase.ESCALATE
-    assert "used < 80%" in ended.reason
 
 
 def growing(ward):
@@ -145,6 +150,7 @@ def test_a_dry_run_says_by_how_much(ward):
     assert "grow vol-0123456789abcdef0 under /var of web1 from 100 to 125 GB" in " ".join(
         site.texts(ended.id, "rehearsal")
     )
+    assert "would extend on web1" in " ".join(site.texts(ended.id, "rehearsal"))
     assert site.cloud.asked == []
 
 
@@ -167,8 +173,6 @@ def test_a_volume_that_is_not_to_be_grown_says_why(ward, volume, why):
 
 
 def test_of_images_the_two_newest_of_a_service_and_those_in_use_stay(ward):
-    from datetime import UTC, datetime
-
     now = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
     def image(n: int, repository: str = "shop", age=hours(24 * 9), **more) -> Image:

@@ -223,6 +223,32 @@ def test_disk_space_auto_reclaim__volume_growth__allowed(ward):
     assert site.cloud.asked == [125]
 
 
+def test_disk_space_auto_reclaim__volume_grown(ward):
+    """The growth was refused: there is nothing to extend."""
+    site = growing(ward)
+    incident = planned(site)
+    site.options(**{"policy.maxVolumeGb": 110})
+    ended = refused(site, "volume_grown", incident)
+    assert "extend_file_system" not in dict(site.steps(ended))
+    assert ended.phase is Phase.ESCALATE
+
+
+def test_disk_space_auto_reclaim__volume_grown__allowed(ward):
+    site = growing(ward)
+    site.cloud.grows = lambda: None
+    ended = site.treat()
+    assert [move for move, _ in site.steps(ended)][-2:] == ["grow_volume", "extend_file_system"]
+
+
+def test_a_disk_that_somebody_else_has_enlarged_since_it_was_planned_is_extended(ward):
+    site = growing(ward)
+    incident = planned(site)
+    site.cloud.known = CLOUD.with_(gigabytes=125)
+    ended = site.run(incident, most=600)
+    assert site.cloud.asked == []
+    assert [move for move, _ in site.steps(ended)][-2:] == ["grow_volume", "extend_file_system"], site.story(ended)
+
+
 def test_disk_space_auto_reclaim__dry_run(ward):
     site = ward()
     assert site.treat(Mode.DRY_RUN).ending == "rehearsed"

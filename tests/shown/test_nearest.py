@@ -25,6 +25,12 @@ from tests.shown.records import (
 )
 
 
+@pytest.mark.parametrize("phase", [Phase.PROBE, Phase.ESCALATE, Phase.CLOSED])
+def test_who_only_looks_again_would_not_have_acted_whatever_stands_in_its_way(phase: Phase) -> None:
+    found = record(refusal(no("silence")), plan=None, phase=phase, follows="inc-0")
+    assert text(found) == "nothing: it only looks again at what inc-0 left"
+
+
 # -- a guard said no -------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("after", "wanted"),

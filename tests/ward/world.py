@@ -56,6 +56,7 @@ class Cuts:
 CHANGING = frozenset(
     [
         "admit",
+        "take_look",
         "claim",
         "save",
         "save_and_claim",

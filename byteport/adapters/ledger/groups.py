@@ -204,7 +204,7 @@ def _is_unusual(opening: Opening, rows: Mapping[Key, Row]) -> bool:
     """A person's or a parent's, one that may be opened only once, or one that may take another's place."""
     row = rows.get(_key(opening))
     takes_place = row is not None and row["mode"] == Mode.DRY_RUN and opening.mode is not Mode.DRY_RUN
-    return takes_place or opening.once or bool(opening.person or opening.driver or opening.parent)
+    return takes_place or opening.once or bool(opening.person or opening.driver or opening.parent or opening.follows)
 
 
 def _columns(opening: Opening, incident: str, at: str) -> dict[str, Any]:

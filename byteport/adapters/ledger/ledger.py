@@ -17,6 +17,7 @@ from byteport.adapters.ledger.migrations import check_schema
 from byteport.adapters.ledger.moves import Moves
 from byteport.adapters.ledger.orders import Orders
 from byteport.adapters.ledger.outbox import OutboxRows
+from byteport.adapters.ledger.owed_looks import OwedLooks
 from byteport.adapters.ledger.past import Past
 from byteport.adapters.ledger.pollers import PollerRows
 from byteport.adapters.ledger.reading import Reading
@@ -42,6 +43,7 @@ class PostgresLedger(
     Recount,
     Locks,
     OutboxRows,
+    OwedLooks,
     Past,
     MemoryLooks,
     PollerRows,

@@ -38,6 +38,7 @@ delete from byteport.incidents where id in (
     select id from byteport.incidents i
     where phase = 'closed' and closed_at < byteport.clock() - %s::interval
       and not exists (select from byteport.deliveries d where d.incident = i.id and d.state in ('due', 'sending'))
+      and not exists (select from byteport.owed_looks o where o.incident = i.id and o.looker is null)
     order by closed_at limit %s
 )
 """

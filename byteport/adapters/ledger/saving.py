@@ -10,6 +10,7 @@ from byteport.adapters.ledger.connection import Cursor
 from byteport.adapters.ledger.intents import settle_obligation
 from byteport.adapters.ledger.moves import lease_of
 from byteport.adapters.ledger.outbox import as_posted
+from byteport.adapters.ledger.owed_looks import owe
 from byteport.adapters.ledger.rows import OF_SAVED, Row, json, known_of, saved_as, state_of
 from byteport.adapters.ledger.signals import admit
 from byteport.errors import Permanent, Stale
@@ -50,7 +51,7 @@ class Saving(Stored):
     def _saved(self, change: Change, lease: Lease, *, goes_on: bool, unread: bool = False) -> Row:
         """A move that leaves nothing but the incident and its journal is one statement; else a transaction."""
         asked = _asked(change, lease, goes_on=goes_on) | {"unread": unread}
-        has_more = change.child or change.settled
+        has_more = change.child or change.settled or change.owes_look
         with ended():
             if has_more:
                 found = self.run(lambda cursor: _with_the_rest(cursor, change, lease, asked))
@@ -119,6 +120,8 @@ def _with_the_rest(cursor: Cursor, change: Change, lease: Lease, asked: dict[str
         return None
     for settlement in change.settled:
         settle_obligation(cursor, settlement)
+    if change.owes_look is not None:
+        owe(cursor, lease.incident, change.owes_look)
     return saved
 
 

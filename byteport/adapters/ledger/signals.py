@@ -54,7 +54,7 @@ def admit(cursor: Cursor, opening: Opening) -> Admission:
     if signal.event_id and (known := _known(cursor, signal)) is not None:
         return Admission(incident=known["incident"], absorbed=True, duplicate=True)
     advise(cursor, "fingerprint", [f"{opening.runbook}:{signal.target.key}"])
-    row = _open_one(cursor, opening.runbook, signal.target.key)
+    row = open_one(cursor, opening.runbook, signal.target.key)
     if row is None and opening.once and (ended := _ended_one(cursor, opening)):
         return Admission(incident=ended, absorbed=True, duplicate=True)
     gone = row if row is not None and _makes_way(cursor, row, opening) else None
@@ -102,7 +102,7 @@ def _clear(cursor: Cursor, runbook: str, signal: Signal) -> None:
     if signal.event_id and _known(cursor, signal) is not None:
         return
     advise(cursor, "fingerprint", [f"{runbook}:{signal.target.key}"])
-    row = _open_one(cursor, runbook, signal.target.key)
+    row = open_one(cursor, runbook, signal.target.key)
     over = row is not None and row["clear_since"] is None and not _has_fired_since(cursor, row, signal)
     if over or signal.event_id:
         _keep(cursor, row["id"] if row is not None else None, signal)
@@ -158,7 +158,7 @@ def _still_fires(cursor: Cursor, row: Row, signal: Signal) -> str | None:
     return None if found is None else str(found["summary"] or found["condition"])
 
 
-def _open_one(cursor: Cursor, runbook: str, target_key: str) -> Row | None:
+def open_one(cursor: Cursor, runbook: str, target_key: str) -> Row | None:
     """The open incident of a page and target, locked. One that is being closed is waited for, and then is none."""
     cursor.execute(
         """
@@ -230,6 +230,7 @@ def new_incident(opening: Opening, now: datetime) -> Incident:
         person=opening.person,
         driver=opening.driver,
         parent=opening.parent,
+        follows=opening.follows,
     )
 
 

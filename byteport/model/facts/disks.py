@@ -69,6 +69,12 @@ class FoundFile(Value):
     bytes: int
 
     @property
+    def written_at(self) -> int:
+        """Seconds since 1970; of a log that was rotated, when that was. 0: the host told it in another form."""
+        cells = self.id.split(":")
+        return int(cells[3]) if len(cells) > 3 and cells[3].isdecimal() else 0
+
+    @property
     def line(self) -> str:
         """As it is given to whoever removes it; the slash keeps a trailing space."""
         return f"{self.id} {self.path}/"

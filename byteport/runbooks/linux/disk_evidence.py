@@ -74,8 +74,8 @@ class DiskEvidence(HostEvidence):
         return self.used > NEARLY_FULL
 
     def fills_up(self) -> bool:
-        """It has filled by more than a point since the first look, or reached 98 %."""
-        return self.used >= IN_A_HURRY or self.used > self.before.used + 1
+        """It has filled by more than a point since the step before, or reached 98 %."""
+        return self.used >= IN_A_HURRY or self.used > self.a_step_ago.used + 1
 
     def list_of(self, name: str) -> FoundFiles | None:
         """What a sweep would touch; None where the host did not let us look."""

@@ -2,10 +2,10 @@
 each, and stop as soon as what ran out is under the floor. A cloud's volume grows only where its operator allowed it.
 
 "Used" is meant wherever a percentage stands, in spite of the name of `freeSpaceFloorPct`. Nothing is compressed where
-inodes ran out. Between the floor and the level of escalation nobody is woken: it is looked at for an hour, and told of
-if it has not fallen by then. Volumes of containers are data: they are listed, and never removed. Images of a Kubernetes
-node are its kubelet's: a person is told to lower its threshold, since `crictl` has no package on what this was proven
-on.
+inodes ran out. Between the floor and the level of escalation nobody is woken: it ends partially resolved, is looked at
+again after an hour with nothing held until then, and is told of if it has not fallen. Volumes of containers are data:
+they are listed, and never removed. Images of a Kubernetes node are its kubelet's: a person is told to lower its
+threshold, since `crictl` has no package on what this was proven on.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from byteport.actions.disks import CleanUp, CompressFiles, RemoveFiles
 from byteport.actions.volumes import GrowVolume
 from byteport.grammar.guards import Budget, Ceiling, Cooldown, Enabled
 from byteport.grammar.plan import Do, EndIf, Plan
-from byteport.grammar.runbook import Check, Escalation, Move, OnSignal, Option, Otherwise, Rule, Runbook
+from byteport.grammar.runbook import Check, Escalation, LookAgain, Move, OnSignal, Option, Otherwise, Rule, Runbook
 from byteport.grammar.truth import all_of
 from byteport.model.root_commands import CONTAINER_USE, JOURNAL_USAGE, grow_file_system, rotate_logs, vacuum_journal
 from byteport.model.signal import Severity
 from byteport.model.target import TargetKind
-from byteport.model.units import hours, minutes
+from byteport.model.units import hours, minutes, seconds
 from byteport.runbooks.linux import disk_steps as steps
 from byteport.runbooks.linux import disk_story as story
 from byteport.runbooks.linux import reclaim_containers as containers
@@ -61,13 +61,13 @@ GROW = Move("grow_volume", GrowVolume, (
     Budget(name="volume_growth", limit=1, per=hours(24), counter="volume_growth", by_amount=False,
            scope_name="per volume"),
 ))  # fmt: skip
-EXTEND = Move("extend_file_system", CleanUp, (ALLOWED,))
+EXTEND = Move("extend_file_system", CleanUp, (ALLOWED, growth.OnlyAfter(name="volume_grown", move="grow_volume")))
 
 
 def reclaim(e: ReclaimEvidence) -> Plan:
     """All steps in order; between floor and escalation it ends without waking anybody."""
     return Plan(
-        steps=(*steps.in_order(in_this_order(e), "disk_usage"), EndIf(check="at_most_escalate_above", end="verify")),
+        steps=(*steps.in_order(in_this_order(e), "disk_usage"), EndIf(check="at_most_escalate_above", end="partial")),
         end="escalate", reason=f"over {e.escalate_above:g} % after every step",
     )  # fmt: skip
 
@@ -77,7 +77,7 @@ def in_this_order(e: ReclaimEvidence) -> Iterable[Do]:
     yield from steps.clean_up(e, FORCE, "logrotate, forced", log, (rotate_logs("force"),))
     yield from steps.clean_up(e, ROTATE, "logrotate", log, (rotate_logs("due"),))
     if e.metric == "bytes":
-        yield from steps.sweep(e, COMPRESS, "big_logs", "big", log, AGES["big_logs"])
+        yield from steps.sweep(e, COMPRESS, "big_logs", "big", log, AGES["big_logs"], newest_first=True)
     yield from steps.clean_up(e, VACUUM, "journal_vacuum", "/var/log/journal", JOURNAL)
     if options.get("containerCleanupEnabled") is True:
         yield from containers.clean_up(e, CONTAINERS)
@@ -155,9 +155,13 @@ RUNBOOK = Runbook(
         Option("policy.growMounts", [], "mounts whose file system sudo may extend"),
     ),
     verify=(
-        Check("used < 80%", ReclaimEvidence.under_floor, ("disk_usage",), within=minutes(60), every=minutes(5)),
-        Check("not over escalateAbovePct", ReclaimEvidence.at_most_escalate_above, ("disk_usage",), within=minutes(60),
-              every=minutes(5)),
+        Check("used < 80%", ReclaimEvidence.under_floor, ("disk_usage",), within=minutes(2), every=seconds(30)),
+        Check("not over escalateAbovePct", ReclaimEvidence.at_most_escalate_above, ("disk_usage",), within=minutes(2),
+              every=seconds(30)),
+    ),
+    look_again=LookAgain(
+        after=minutes(60), check="under_floor", enough="at_most_escalate_above",
+        reason="60 min after all steps the floor is not reached",
     ),
     critical=ReclaimEvidence.nearly_full,
     escalate=Escalation(

@@ -95,11 +95,15 @@ def place(e: DiskEvidence) -> dict[str, Any]:
     return {"host": e.host, "group": e.target.coordinates.get("group", "default"), "mount": e.fs.mount}
 
 
-def sweep(e: DiskEvidence, move: Move, field: str, what: What, root: str, minutes: int) -> Iterable[Do]:
+def sweep(
+    e: DiskEvidence, move: Move, field: str, what: What, root: str, minutes: int, *, newest_first: bool = False
+) -> Iterable[Do]:
     """One step on what was found, bounded in number and bytes; none where there is nothing, or nothing could be
-    listed."""
+    listed. The largest first, unless the newest are."""
     found = e.list_of(field)
     listed = found.files if found is not None else ()
+    if newest_first:
+        listed = tuple(sorted(listed, key=lambda file: file.written_at, reverse=True))
     if issubclass(move.action, RemoveFiles):
         files = bounded(listed, AT_MOST["removed"])
     else:  # what is compressed stands there twice for a while

@@ -105,8 +105,9 @@ def pct(seen: FileSystem | None) -> str:
 def freed_by_step(story: Story) -> Iterator[tuple[str, int | None, str]]:
     """Each step that was begun: its move, the bytes by which use fell until the next one, and how it ended. Whatever
     else was written or removed meanwhile is a part of that figure."""
-    begun = [step for step in story.performed if step.how in ("done", "failed", "unknown", "open")]
-    now = system(story)
+    told = story.earlier or story  # who only looks again has freed nothing
+    begun = [step for step in told.performed if step.how in ("done", "failed", "unknown", "open")]
+    now = system(told)
     levels = [_used(step) for step in begun[1:]] + [now.bytes_used if now is not None else None]
     for step, after in zip(begun, levels, strict=True):
         was = _used(step)
