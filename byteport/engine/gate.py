@@ -57,7 +57,8 @@ class Gate:
         facts = replace(facts, begun=intent is not None and bool(intent.attempts))
         guards = self.guards_of(errand)
         action, verdicts = asked(intent.action if intent is not None else errand.action, guards, facts)
-        verdicts = (*verdicts, *too_old(facts))
+        if intent is None or not self._is_waited_for(intent, errand):
+            verdicts = (*verdicts, *too_old(facts))
         if intent is not None and action != intent.action:
             verdicts = (*verdicts, member_forbidden())
         errand.heard[:] = verdicts
@@ -178,7 +179,7 @@ class Gate:
                 return UNTOLD
             if was_so:
                 return self._was_so(intent)
-        if intent.attempts and (intent.answered or not action.idempotent or self._overdue(intent, errand)):
+        if self._is_waited_for(intent, errand):
             return self._wait_or_give_up(intent, errand)
         begun = self.ledger.begin_attempt(intent, errand.lease, action.timeout, errand.incident.runbook)
         return self._apply(begun, errand)
@@ -198,6 +199,11 @@ class Gate:
         if not self._holds(intent):
             return Held(after=LOOK_AGAIN, reason="the effect is not visible yet")
         return self._settle(intent, Done(note=effect.note, effect=effect))
+
+    def _is_waited_for(self, intent: Intent, errand: Errand) -> bool:
+        """Begun, and never sent again: evidence that is too old to act on does not end it."""
+        sent_once = intent.answered or not intent.action.idempotent
+        return bool(intent.attempts) and (sent_once or self._overdue(intent, errand))
 
     def _wait_or_give_up(self, intent: Intent, errand: Errand) -> Outcome:
         """Never sent again: waited for within the action's patience, then unknown."""

@@ -52,6 +52,15 @@ class LateEffect(pages.SetValve):
         raise Transient("read timed out")
 
 
+class Unhurried(pages.SetValve):
+    """The target says yes at once, and is through only later."""
+
+    patience = minutes(3)
+
+    def apply(self, writers: Writers, intent: Marked) -> Effect:
+        return Effect(note="will be done")
+
+
 def undoing(action: type[Action], when: str | None, back: type[Action] = pages.SetValve) -> Callable[[Any], Plan]:
     def plan(e: Any) -> Plan:
         undo = Undo(action=back(name=pages.key(e), was=7, to=0), when=when, by=minutes(10))
@@ -92,6 +101,12 @@ ALL = (
     pages.page("ward_slow_plan", slow, cooldown=hours(1)),
     pages.page("ward_cool_failing", pages.one, cooldown=hours(1), verify=pages.NEVER_WELL),
     pages.page("ward_long_cooldown", pages.one, cooldown=days(7)),
+    page(
+        "ward_unhurried",
+        Unhurried,
+        None,
+        guards=(Requires(name="pressure", condition=pages.WardEvidence.pressure_known),),
+    ),
     pages.page(
         "ward_unnamed", pages.one, guards=(Requires(name="pressure", condition=pages.WardEvidence.pressure_known),)
     ),

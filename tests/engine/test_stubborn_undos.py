@@ -147,6 +147,43 @@ def test_an_undo_is_not_called_done_while_the_effect_may_still_come(world: World
     assert world.ward.valve("v1").value == 0
 
 
+def begun_and_waiting(world: World) -> str:
+    incident = world.open("ward_unhurried")
+    world.run(incident, until=Phase.ACT)
+    while not world.ledger.intents_of(incident):
+        world.step(incident)
+    for _ in range(8):  # longer than any evidence may be acted on
+        travel(world.url, 6)
+        world.step(incident)
+    assert world.now(incident).phase is Phase.ACT
+    return incident
+
+
+def test_what_has_begun_is_waited_for_however_old_a_guards_evidence_gets(world: World) -> None:
+    incident = begun_and_waiting(world)
+    world.ward.change("v1", "set", "the target itself", 7, 0)
+    assert world.run(incident).ending == "resolved"
+    done = [intent for intent in world.ledger.intents_of(incident) if intent.direction == "do"]
+    assert [intent.attempts for intent in done] == [1]
+
+
+def test_what_is_not_seen_within_its_patience_is_told_as_that(world: World) -> None:
+    incident = begun_and_waiting(world)
+    travel(world.url, 200)
+    assert world.run(incident).phase is Phase.ESCALATE
+    assert "begun, effect never seen" in world.now(incident).reason
+    assert "older than" not in world.now(incident).reason
+
+
+def test_a_pause_still_stops_what_is_waited_for(world: World) -> None:
+    incident = begun_and_waiting(world)
+    world.ledger.pause("", "freeze", "ada")
+    travel(world.url, 6)
+    world.step(incident)
+    assert world.now(incident).phase is not Phase.ACT
+    assert "freeze" in world.now(incident).reason
+
+
 def test_obligations_on_one_subject_are_undone_in_reverse(world: World) -> None:
     incident = world.open("ward_two_undos")
     world.run(incident)

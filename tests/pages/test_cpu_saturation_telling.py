@@ -111,3 +111,29 @@ def test_what_was_a_spike_does_not_count_as_saturated(rack):
 def test_a_rehearsal_tells_nobody_that_something_was_done(rack):
     rack.treat(Mode.DRY_RUN)
     assert rack.told() == []
+
+
+def give_back(unit: str = UNIT) -> str:
+    return f"ssh {HOST} 'sudo systemctl set-property --runtime {unit} CPUWeight='"
+
+
+def test_a_demotion_that_stands_is_told_with_the_command_that_ends_it(rack):
+    rack.treat()
+    assert give_back() in rack.told()[0].bundle["manual_commands"]
+
+
+def test_what_was_not_demoted_is_not_given_back(rack):
+    rack.host.units.clear()
+    rack.treat()
+    assert not any("CPUWeight='" in command for command in rack.told()[0].bundle["manual_commands"])
+
+
+def test_a_demotion_that_is_not_given_back_within_the_hour_is_told_again(rack):
+    incident = rack.treat()
+    for _ in range(8):
+        rack.minutes_pass(10)
+        rack.run(incident.id)
+    assert rack.host.units[UNIT].cpu_weight == 20
+    last = rack.told()[-1]
+    assert "undo of demote" in last.text
+    assert give_back() in last.bundle["manual_commands"]

@@ -112,6 +112,10 @@ def commands(story: Story) -> tuple[str, ...]:
             f"sudo systemctl set-property --runtime {quote(unit)} CPUWeight=20",
             f"sudo systemctl restart {quote(unit)}",
         ]
+    for step in story.of("demote"):
+        unit = getattr(step.action, "unit", "")
+        if unit and step.how in ("done", "unknown", "open"):  # it lasts until the next boot where it is not given back
+            told.append(f"sudo systemctl set-property --runtime {quote(unit)} CPUWeight=")
     loose = [one.pid for one in seen[:1] if not one.unit and not one.pod]
     told += [f"sudo renice -n 10 -p {pid}" for pid in loose] + ["sleep 120 && vmstat 1 3"]
     pods = ("kubectl get pods -A -l 'byteport.restart=safe' -o wide",) if any(one.pod for one in seen) else ()
