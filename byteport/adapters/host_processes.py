@@ -19,7 +19,7 @@ from byteport.model.facts.processes import CpuTicks, CpuUse, Pressure, ProcessUs
 from byteport.redaction import redact_text
 
 ASIDE = timedelta(seconds=9)  # beside the seconds that are watched: a host whose CPUs are taken is slow
-HEAVIEST, LISTED = 20, 5
+HEAVIEST, LISTED = 40, 5
 HEADING = re.compile(r"^=== ", re.MULTILINE)
 CPU = """
 LC_ALL=C; export LC_ALL
@@ -127,7 +127,9 @@ def parsed_top(text: str, host: str = "") -> TopProcesses:
     found = [_process(one, whole) for one in told if one.get("still", "").split()[1:2] == [one.get("start")]]
     hidden = any(head == "hidden" for head, _ in parts)
     unread = ("the processes of other users (hidepid)",) if hidden else ()
-    return TopProcesses(use=share, processes=tuple(found[:LISTED]), units=_by_unit(found), unread=unread)
+    units = _by_unit(found)
+    names = {unit: tuple(sorted({one.name for one in found if one.unit == unit})) for unit in units}
+    return TopProcesses(use=share, processes=tuple(found[:LISTED]), units=units, names=names, unread=unread)
 
 
 def _by_unit(found: Sequence[ProcessUse]) -> dict[str, float]:

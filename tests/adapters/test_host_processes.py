@@ -138,6 +138,7 @@ def test_an_old_kernel_and_cgroup_v1_are_read_too_and_a_reused_pid_is_left_out()
         (812, 50.0, "postgresql-9.6.service", False),
     ]  # fmt: skip
     assert told.units == {"postgresql-9.6.service": 50.0}
+    assert told.names == {"postgresql-9.6.service": (told.processes[0].name,)}
     again = parsed_top(OLD_TEXT.replace("still 900 5999", "still 900 5000"))
     assert (again.processes[1].pod, again.processes[1].unit) == (True, "")
 

@@ -109,7 +109,8 @@ class Host:
         sums: dict[str, float] = {}
         for one in self.processes:
             sums[one.unit] = sums.get(one.unit, 0.0) + one.percent
-        return TopProcesses(use=share, processes=tuple(self.processes[:5]), units=sums)
+        names = {unit: tuple({one.name for one in self.processes if one.unit == unit}) for unit in sums}
+        return TopProcesses(use=share, processes=tuple(self.processes[:5]), units=sums, names=names)
 
     def pressure(self, host: str) -> Pressure:
         self._asked("pressure", host)

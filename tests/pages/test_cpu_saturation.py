@@ -142,6 +142,26 @@ def test_a_database_is_treated_only_where_it_is_labelled(rack, label, ending):
     assert bool(rack.host.done) is bool(label)
 
 
+def crowd(*names: str) -> list:
+    """Thirty small workers of one service, behind five heavier processes of nobody's."""
+    loose = [process("", 4.0, name=f"job{n}", pid=100 + n) for n in range(5)]
+    return loose + [process(UNIT, 2.5, name=names[n % len(names)], pid=200 + n) for n in range(30)]
+
+
+def test_many_small_workers_are_one_consumer(rack):
+    rack.host.processes = crowd("worker")
+    rack.host.when_restarted = rack.host.calm
+    incident = rack.treat()
+    assert (incident.ending, incident.diagnosis.name) == ("resolved", "opted_in_consumer")
+    assert rack.host.done
+
+
+def test_many_small_workers_are_left_alone_where_one_of_them_must_never_be_touched(rack):
+    rack.host.processes = crowd("worker", "worker", "dockerd")
+    incident = rack.treat()
+    assert (incident.diagnosis.name, rack.host.done) == ("no_opted_in_consumer", [])
+
+
 def test_a_labelled_service_that_is_not_the_matter_is_left_alone(rack):
     rack.host.processes = [process("hog.service", 83.0), process(UNIT, 14.0)]
     incident = rack.treat()

@@ -85,11 +85,13 @@ class ProcessUse(Value):
 
 
 class TopProcesses(Value):
-    """Who used the CPUs over a window: the heaviest first, and the share of each system service in all of them."""
+    """Who used the CPUs over a window: the heaviest first, and the share of each system service in all of them, many
+    small processes of one counted together. `names` are what a service's processes are called."""
 
     use: CpuShare
     processes: tuple[ProcessUse, ...] = ()
     units: dict[str, float] = Field(default_factory=dict)
+    names: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     unread: tuple[str, ...] = ()
 
     def of(self, unit: str) -> float:

@@ -20,7 +20,7 @@ REPEATED = 3
 
 
 class Consumer(Value):
-    """A service among the heaviest processes."""
+    """A service, by what all of its processes use."""
 
     unit: SystemUnit
     percent: float
@@ -80,7 +80,7 @@ class CpuEvidence(HostEvidence):
 
     @property
     def consumer(self) -> Consumer | None:
-        """The heaviest labelled service among the five processes, where it is the matter."""
+        """The heaviest labelled service, where it is the matter: by all of its processes, however small each is."""
         found = [(self.top_cpu.of(name), self.safe_label.of(name)) for name in self._seen]
         allowed = [(share, unit) for share, unit in found if unit is not None and self._may_be_touched(unit)]
         share, unit = max(allowed, key=lambda one: one[0], default=(0.0, None))
@@ -88,10 +88,11 @@ class CpuEvidence(HostEvidence):
 
     @property
     def _seen(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(process.unit for process in self.top_cpu.processes if process.unit))
+        return tuple(name for name in self.top_cpu.units if name)
 
     def _may_be_touched(self, unit: SystemUnit) -> bool:
-        names = [process.name for process in self.top_cpu.processes if process.unit == unit.name]
+        listed = {process.name for process in self.top_cpu.processes if process.unit == unit.name}
+        names = listed.union(self.top_cpu.names.get(unit.name, ()))
         return unit.is_opted_in and not any(denied(unit.name, name) for name in (unit.command, *names))
 
     @property
