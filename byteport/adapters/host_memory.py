@@ -27,7 +27,7 @@ from byteport.model.facts.memory import (
     Stall,
     TopMemory,
 )
-from byteport.model.facts.processes import unit_of
+from byteport.model.facts.processes import lines_in, unit_of
 from byteport.redaction import redact_text
 
 MOST = 60
@@ -59,7 +59,8 @@ class HostMemory:
     def group(self, host: str, name: str) -> Group | None:
         if not NAME.fullmatch(name) or name in (".", ".."):
             raise Permanent(f"{name!r} is no name of a service or a control group")
-        told = self._told(host, GROUP, name, name.replace(".", "[.]"), may_be=(NO_SUCH, NOT_ACCOUNTED))
+        words = (name, name.replace(".", "[.]"), lines_in(name))
+        told = self._told(host, GROUP, *words, may_be=(NO_SUCH, NOT_ACCOUNTED))
         return None if told.status in (NO_SUCH, NOT_ACCOUNTED) else group(told.stdout, host)
 
     def audit(self, host: str, most: int = 3) -> Audit:

@@ -58,10 +58,10 @@ for m in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/memory; do
 done
 exit 0
 """
-# $1: its name as a part of a path, $2: the same as a pattern. The first process in it says where it is; the way up has
-# the limits.
+# $1: its name as a part of a path, $2: the same as a pattern, $3: a pattern for the lines of its processes. The first
+# of them says where it is; the way up has the limits.
 GROUP = """
-p=$(grep -lE -- "/$2(/|\\$)" /proc/[0-9]*/cgroup 2>/dev/null | head -n 1); p=${p%/cgroup}; [ -n "$p" ] || exit 3
+p=$(grep -lE -- "$3" /proc/[0-9]*/cgroup 2>/dev/null | head -n 1); p=${p%/cgroup}; [ -n "$p" ] || exit 3
 own() {
   w=$(sed -n "s|^$1:\\(.*/$2\\)\\(/.*\\)\\{0,1\\}\\$|\\1|p" "$p/cgroup" | head -n 1)
   case "$w" in */"$n") echo "$w";; esac

@@ -14,6 +14,7 @@ from datetime import timedelta
 
 from byteport.adapters.transport import ByName
 from byteport.errors import Permanent, Transient
+from byteport.model.facts.processes import lines_in
 from byteport.model.facts.runtimes import HeapInfo, RuntimeHints
 
 NAME = re.compile(r"[A-Za-z0-9_.@:-]{1,200}")
@@ -21,7 +22,7 @@ NO_SUCH, USR2 = 3, 12
 KEPT = "^(JAVA_TOOL_OPTIONS|JDK_JAVA_OPTIONS|_JAVA_OPTIONS|NODE_OPTIONS)="
 FIND = """
 big=0; p=
-for c in $(grep -lE -- "/$1(/|\\$)" /proc/[0-9]*/cgroup 2>/dev/null); do
+for c in $(grep -lE -- "$1" /proc/[0-9]*/cgroup 2>/dev/null); do
   d=${c%/cgroup}; r=$(sed -n 's/^VmRSS:[^0-9]*\\([0-9]*\\).*/\\1/p' "$d/status" 2>/dev/null)
   [ "${r:-0}" -gt "$big" ] && { big=$r; p=${d#/proc/}; }
 done
@@ -70,7 +71,7 @@ class HostRuntimes:
     def _told(self, host: str, script: str, name: str, *more: str) -> str | None:
         if not NAME.fullmatch(name):
             raise Permanent(f"{name!r} is no name of a service or a control group")
-        words = ("sh", "-c", script, "sh", name.replace(".", "[.]"), name, *more)
+        words = ("sh", "-c", script, "sh", lines_in(name), name, *more)
         told = self.hosts.get(host).run(words, within=timedelta(seconds=8))
         if told.status in (NO_SUCH, 4):
             return None

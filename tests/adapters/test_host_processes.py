@@ -19,7 +19,7 @@ from byteport.adapters.local_host import LocalTransport
 from byteport.adapters.system_units import SystemUnitsOf
 from byteport.adapters.transport import COMMAND, Completed
 from byteport.errors import Permanent, Transient
-from byteport.model.facts.processes import unit_of
+from byteport.model.facts.processes import lines_in, unit_of
 from tests.servers import eventually
 
 SECOND = timedelta(seconds=1)
@@ -242,3 +242,26 @@ def test_a_host_without_systemd_has_no_services(busybox):
     assert units.unit("here", "nginx.service") is None
     with pytest.raises(Permanent, match="has no service"):
         units.set_cpu_weight("here", "nginx.service", None, 20)
+
+
+OWN = ("0::/system.slice/web.service", "4:memory:/system.slice/web.service/workers",
+       "0::/system.slice/system-web.slice/web.service", "1:name=systemd:/web.service")  # fmt: skip
+ANOTHERS = (
+    "0::/user.slice/user-1000.slice/user@1000.service/app.slice/web.service",
+    "0::/system.slice/docker-4711.scope/system.slice/web.service",
+    "0::/machine.slice/machine-guest.scope/payload/system.slice/web.service",
+    "0::/kubepods.slice/kubepods-pod1.slice/cri-containerd-4711.scope/web.service",
+    "0::/system.slice/other.service/web.service", "0::/system.slice/not-web.service", "0::/system.slice/web-service",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "is_its_own"), [*((one, True) for one in OWN), *((one, False) for one in ANOTHERS)])
+def test_a_service_is_the_one_of_the_hosts_own_manager_and_none_that_has_its_name(tmp_path, line, is_its_own):
+    (tmp_path / "cgroup").write_text(f"{line}\n", encoding="utf-8")
+    found = subprocess.run(["grep", "-qE", "--", lines_in("web.service"), tmp_path / "cgroup"], check=False)
+    assert (found.returncode == 0) is is_its_own
+
+
+def test_a_control_group_that_is_no_service_may_stand_anywhere(tmp_path):
+    (tmp_path / "cgroup").write_text("0::/lxc/guest/batch.d/worker\n", encoding="utf-8")
+    assert subprocess.run(["grep", "-qE", "--", lines_in("batch.d"), tmp_path / "cgroup"], check=False).returncode == 0

@@ -134,3 +134,11 @@ def unit_of(cgroup: str) -> str:
     if not parts or not SERVICE.fullmatch(parts[0]) or parts[0].startswith("user@"):
         return ""
     return parts[0]
+
+
+def lines_in(name: str) -> str:
+    """An extended regular expression for the lines of /proc/PID/cgroup of what runs in the control group of this name.
+    Of a system service that is the one of the host's own manager: what has its name in a container, or below a user's
+    manager, is another's, and a user may call it anything."""
+    above = "(/[^/]+[.]slice)*" if name.endswith(".service") else ".*"
+    return f"^[0-9]+:[^:]*:{above}/{name.replace('.', '[.]')}(/|$)"
