@@ -156,11 +156,20 @@ def test_nobody_is_left_when_the_supervisor_is_killed(folder: Path) -> None:
         running.process.wait(timeout=10)
 
         def nobody_is_left() -> bool:
-            left = [one.cmdline() for one in family if one.is_running() and one.status() != "zombie"]
+            left = [words for one in family if (words := words_of(one))]
             assert left == []
             return True
 
         eventually(nobody_is_left, within=60, every=0.2)
+
+
+def words_of(process: psutil.Process) -> list[str]:
+    """Its command line; nothing where it has ended, which it may do between two questions."""
+    try:
+        alive = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return process.cmdline() if alive else []
+    except psutil.NoSuchProcess:  # a zombie too
+        return []
 
 
 def test_a_worker_that_dies_is_started_again_and_told_of(folder: Path) -> None:
