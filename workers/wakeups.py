@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import structlog
@@ -81,7 +80,7 @@ class CeleryWakeups:
         plain = {"argsrepr": repr(ids), "kwargsrepr": "{}"}
         return self.app.signature(task, args=ids, immutable=True, options=plain)
 
-    @cached_property
+    @property
     def _again(self) -> dict[str, Any]:
         """As Celery itself would try."""
         conf = self.app.conf

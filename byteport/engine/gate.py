@@ -106,8 +106,8 @@ class Gate:
             self._give_back(new.key)
             return UNTOLD
         try:
-            if was_so:
-                return self._was_so(self.ledger.open_intent(new, errand.lease))
+            if was_so:  # it is written down first, and then settled as what it is
+                return self._carry_out(self.ledger.open_intent(new, errand.lease), errand)
             intent, begun = self.ledger.open_and_begin(new, errand.lease, new.action.timeout, errand.incident.runbook)
         except (Overspent, Paused, Permanent, Stale):  # whoever has gone on under this key is counted by the ledger
             self._give_back(new.key)
@@ -178,7 +178,7 @@ class Gate:
             if was_so is None:
                 return UNTOLD
             if was_so:
-                return self._was_so(intent)
+                return self._settle(intent, Done(ours=False, note="it was so before"), refund=True)
         if self._is_waited_for(intent, errand):
             return self._wait_or_give_up(intent, errand)
         begun = self.ledger.begin_attempt(intent, errand.lease, action.timeout, errand.incident.runbook)
@@ -230,9 +230,6 @@ class Gate:
             return intent.action.failed(self.readers, intent)
         except Exception:  # noqa: BLE001 - as for `holds`
             return ""
-
-    def _was_so(self, intent: Intent) -> Outcome:
-        return self._settle(intent, Done(ours=False, note="it was so before"), refund=True)
 
     def _settle(self, intent: Intent, outcome: Done | Failed | Refused, *, refund: bool = False) -> Outcome:
         settled = self.ledger.settle(intent, outcome, refund=refund)

@@ -185,3 +185,23 @@ def test_what_is_not_to_be_claimed_is_not_read(world):
     assert read(world, incident, phases=("verify",)) is None
     world.claim(incident)
     assert read(world, incident) is None
+
+
+# -- what a save answers is what stands --------------------------------------------------------------------------------
+@pytest.mark.parametrize("phase", ["probe", "classify", "verify", "escalate", "write_up"])
+def test_a_save_answers_the_incident_as_it_is_read_afterwards(world, phase):
+    incident = world.open()
+    seen, lease = world.claim(incident)
+    world.ledger.admit(world.opening(severity=Severity.CRITICAL))
+    world.ledger.command(incident, "ack", "ada", "mine")
+    changed = seen.to(Phase(phase), reason="why\x00", due_at=lease.now, attempt=0, verifying_since=lease.now)
+    assert world.ledger.save(Change(incident=changed), lease) == world.ledger.incident(incident)
+
+
+def test_a_save_that_goes_on_answers_the_same(world):
+    incident, lease = world.acting()
+    seen = world.ledger.incident(incident).model_copy(update={"locked": True})
+    world.ledger.admit(world.opening(severity=Severity.CRITICAL))
+    kept = world.ledger.save_and_claim(Change(incident=seen, release_locks=True), lease)
+    assert kept.incident == world.ledger.incident(incident)
+    assert not kept.incident.locked

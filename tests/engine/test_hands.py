@@ -222,6 +222,27 @@ def test_what_recovered_before_it_was_settled_closes_whether_people_heard_meanwh
     assert world.ward.effects() == []
 
 
+def test_the_story_has_the_lines_that_its_own_move_adds(world: World) -> None:
+    """What was read with the claim is read anew where something is settled on the way."""
+    world.ward.prepare("v2")
+    incident = world.open("ward_two_valves")
+    world.run(incident, until=Phase.ACT)
+    world.step(incident)
+    for valve in ("v1", "v2"):
+        world.ward.set(valve, "value", 7)
+    ledger, world.ledger = world.ledger, Between(world.ledger, "settle", cut)
+    with pytest.raises(PowerCut):
+        world.run(incident)
+    world.ledger = ledger
+    ledger.command(incident, "close", "ada", "enough")
+    travel(world.url, 41)
+    world.together = True
+    assert world.run(incident).phase is Phase.CLOSED
+    story = ledger.postmortem(incident)
+    assert story is not None
+    assert "settled" in [line["kind"] for line in story.record["timeline"]]
+
+
 # -- undos that take long --------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("stood", "at_once"), [(30, 1), (0, 2)])
 def test_undos_that_do_not_fit_into_one_claim_are_spread_over_several(world: World, stood: float, at_once: int) -> None:

@@ -20,8 +20,8 @@ where o.looker is null and o.due_at <= byteport.clock()
 order by o.due_at limit %s
 """
 _MINE = """
-select i.* from byteport.owed_looks o join byteport.incidents i on i.id = o.incident
-where o.incident = %s and o.looker is null and o.due_at <= byteport.clock() for no key update of o skip locked
+select incident from byteport.owed_looks
+where incident = %s and looker is null and due_at <= byteport.clock() for no key update skip locked
 """
 
 
